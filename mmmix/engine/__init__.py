@@ -1,0 +1,3 @@
+"""Part of mmmix."""
+
+__all__: list[str] = []

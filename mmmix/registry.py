@@ -1,0 +1,27 @@
+"""The registries of mmmix: children of mmpretrain's, with the scope ``mmmix``.
+
+A stock mmpretrain config names a type of mmmix as ``type='mmmix.CutMix'``. MMEngine then imports this module by itself and
+the registries import their ``locations`` when they are first asked, so ``custom_imports`` is never needed.
+
+Guides, partners, keeps and labels are registered in :data:`TASK_UTILS`, mixers in :data:`BATCH_AUGMENTS`.
+"""
+
+from mmengine.registry import Registry
+from mmpretrain import registry as host
+
+SCOPE = 'mmmix'
+
+
+def _child(name: str, *locations: str) -> Registry:
+    parent = getattr(host, name)
+    return Registry(parent.name, parent=parent, scope=SCOPE, locations=list(locations))
+
+
+MODELS = _child('MODELS', 'mmmix.models')
+BATCH_AUGMENTS = _child('BATCH_AUGMENTS', 'mmmix.mixers')
+TASK_UTILS = _child('TASK_UTILS', 'mmmix.partners', 'mmmix.keep', 'mmmix.guides', 'mmmix.labels')
+DATASETS = _child('DATASETS', 'mmmix.datasets')
+TRANSFORMS = _child('TRANSFORMS', 'mmmix.datasets')
+HOOKS = _child('HOOKS', 'mmmix.engine')
+METRICS = _child('METRICS', 'mmmix.evaluation')
+VISUALIZERS = _child('VISUALIZERS', 'mmmix.visualization')
