@@ -30,8 +30,8 @@ def _check_family() -> None:
     missing = [name for name in _FAMILY if find_spec(name) is None]
     if missing:
         raise ImportError(
-            f'mmmix needs {", ".join(missing)}: run `pip install "mmmix[onedl]"`, or `pip install "mmmix[openmmlab]"` for the '
-            'original distributions.')
+            f'mmmix needs {", ".join(missing)}: run `pip install "mmmix[onedl]"`, or `pip install "mmmix[openmmlab]"` '
+            'for the original distributions.')
     for distributions, first, beyond in _FAMILY.values():
         for distribution in distributions:
             try:
@@ -51,6 +51,8 @@ _ROOMS = ('mixers', 'partners', 'keep', 'guides', 'labels', 'models', 'datasets'
 
 
 def __getattr__(name: str):
+    if name in _ROOMS:
+        return import_module(f'{__name__}.{name}')
     if not name.startswith('_'):
         for room in _ROOMS:
             module = import_module(f'{__name__}.{room}')
