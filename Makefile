@@ -1,0 +1,49 @@
+# Everything a fresh clone needs: `make quickstart`, `make test`. Python, git and make are enough.
+
+VENV ?= .venv
+PYTHON ?= python3
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+QUICKSTART := work_dirs/quickstart
+CONFIG := configs/quickstart/resnet_digits.py
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help quickstart test test-slow lint format clean
+
+help:  ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+quickstart: $(VENV)/.mmmix-quickstart  ## Train a small network with mixing on real digits, draw its curves and mixed batches
+	$(BIN)/python tools/train.py $(CONFIG) --work-dir $(QUICKSTART)
+	$(BIN)/python tools/browse_mix.py $(CONFIG) --output $(QUICKSTART)/mixed_batch.png
+	$(BIN)/python tools/plot_curves.py $(QUICKSTART) --output $(QUICKSTART)/curves.png
+
+test: $(VENV)/.mmmix-dev  ## Run the fast tests
+	$(BIN)/python -m pytest -m 'not slow'
+
+test-slow: $(VENV)/.mmmix-dev  ## Run the tests that take more than ten seconds
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.mmmix-dev  ## Check style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(VENV)/.mmmix-dev  ## Bring the code into style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:  ## Remove .venv, builds and caches; work_dirs stays
+	rm -rf .venv build dist mmmix.egg-info mmmix/.mim .pytest_cache .ruff_cache .mypy_cache
+	find configs mmmix tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp per set of extras: a second run finds it and installs nothing, a change of setup.py installs again.
+$(VENV)/.mmmix-quickstart: EXTRAS := onedl,quickstart
+$(VENV)/.mmmix-dev: EXTRAS := onedl,quickstart,dev
+$(VENV)/.mmmix-%: setup.py mmmix/version.py
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo 'Installing mmmix[$(EXTRAS)] into $(VENV). The first time this fetches PyTorch: minutes and several GB.'
+	@$(PIP) install --editable '.[$(EXTRAS)]'
+	@touch $@

@@ -1,0 +1,94 @@
+"""Packaging of mmmix: all metadata, and ``configs/`` and ``tools/`` inside the package as ``mmmix/.mim``."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).resolve().parent
+
+#: What OpenMMLab looks for in ``<package>/.mim``: ``mmmix::quickstart/...`` in a config, ``mim train mmmix ...``.
+MIM = ('configs', 'tools', 'model-index.yml')
+
+
+class BuildPy(build_py):
+    """Bring :data:`MIM` along: copies in a wheel, links to the checkout in an editable install."""
+
+    editable_mode: bool  # set by setuptools
+
+    def run(self) -> None:
+        """Build the package, then its ``.mim``."""
+        super().run()
+        mim = (ROOT if self.editable_mode else Path(self.build_lib)) / 'mmmix' / '.mim'
+        shutil.rmtree(mim, ignore_errors=True)
+        mim.mkdir(parents=True)
+        for name in MIM:
+            source, target = ROOT / name, mim / name
+            if self.editable_mode and os.name != 'nt':  # Windows reserves links for administrators
+                target.symlink_to(Path('..', '..', name), target_is_directory=source.is_dir())
+            elif source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns('__pycache__', '*.pyc'))
+            else:
+                shutil.copy2(source, target)
+
+
+def version() -> str:
+    """Read the version without importing the package, which needs its requirements to be there."""
+    text = (ROOT / 'mmmix' / 'version.py').read_text(encoding='utf-8')
+    match = re.search(r"^__version__ = '([^']+)'$", text, re.MULTILINE)
+    if match is None:
+        raise RuntimeError("mmmix/version.py has no line __version__ = '...'.")
+    return match[1]
+
+
+def readme() -> str:
+    """Read the long description; a checkout that is still without one builds as well."""
+    path = ROOT / 'README.md'
+    return path.read_text(encoding='utf-8') if path.exists() else ''
+
+
+ONEDL = ['onedl-mmengine>=0.10.8,<0.11', 'onedl-mmcv>=2.3,<2.4', 'onedl-mmpretrain>=1.3,<1.4']
+# The original distributions import pkg_resources, which setuptools 81 dropped.
+OPENMMLAB = ['mmengine>=0.10.7,<0.11', 'mmcv-lite>=2.2,<2.3', 'mmpretrain>=1.2,<1.3', 'setuptools<81']
+QUICKSTART = ['matplotlib>=3.7', 'scikit-learn>=1.3']
+TESTS = [*QUICKSTART, 'pytest>=8', 'scipy>=1.10']
+DEV = [*TESTS, 'mypy>=2.4,<3', 'ruff>=0.17,<0.18']
+
+setup(
+    name='mmmix',
+    version=version(),
+    description="Mixed-sample augmentation for OpenMMLab's mmpretrain: any mixer, any partners, any keep, any head",
+    long_description=readme(),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    keywords='computer vision, image classification, data augmentation, mixup, cutmix, openmmlab, mmpretrain',
+    classifiers=[
+        'Development Status :: 4 - Beta',
+        'Intended Audience :: Science/Research',
+        'Operating System :: OS Independent',
+        'Programming Language :: Python :: 3',
+        'Programming Language :: Python :: 3.10',
+        'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Programming Language :: Python :: 3.13',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+        'Typing :: Typed',
+    ],
+    packages=find_packages(include=['mmmix', 'mmmix.*']),
+    package_data={'mmmix': ['py.typed']},
+    cmdclass={'build_py': BuildPy},
+    zip_safe=False,
+    python_requires='>=3.10,<3.14',
+    # Neither OpenMMLab family is required here: installing one over the other breaks both.
+    install_requires=['numpy', 'torch>=2.1', 'torchvision'],
+    extras_require={
+        'onedl': ONEDL,
+        'openmmlab': OPENMMLAB,
+        'quickstart': QUICKSTART,
+        'tests': TESTS,
+        'dev': DEV,
+    },
+)
