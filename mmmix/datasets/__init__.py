@@ -1,3 +1,5 @@
-"""Part of mmmix."""
+"""Data sets that need no download."""
 
-__all__: list[str] = []
+from .digits import Digits
+
+__all__ = ['Digits']
