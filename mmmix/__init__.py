@@ -1,8 +1,7 @@
 """Mixed-sample augmentation for OpenMMLab classifiers: any mixer, any partners, any keep, any head."""
 
 import warnings
-from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
+from importlib import import_module, metadata
 from importlib.util import find_spec
 
 from .version import __version__
@@ -35,8 +34,8 @@ def _check_family() -> None:
     for distributions, first, beyond in _FAMILY.values():
         for distribution in distributions:
             try:
-                found = version(distribution)
-            except PackageNotFoundError:
+                found = metadata.version(distribution)
+            except metadata.PackageNotFoundError:
                 continue
             if not first <= _numbers(found) < beyond:
                 warnings.warn(f'mmmix was not tried with {distribution} {found}: install '

@@ -1,3 +1,6 @@
-"""Part of mmmix."""
+"""Hooks, and the memory that they keep."""
 
-__all__: list[str] = []
+from .hard_sample_table import HardSampleTable
+from .hooks import HardSampleHook
+
+__all__ = ['HardSampleHook', 'HardSampleTable']

@@ -1,3 +1,5 @@
-"""Part of mmmix."""
+"""Hooks for MMEngine's runner."""
 
-__all__: list[str] = []
+from .hard_sample_hook import HardSampleHook
+
+__all__ = ['HardSampleHook']

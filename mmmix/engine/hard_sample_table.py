@@ -1,0 +1,121 @@
+"""The memory behind HardMix: how often each training sample was misclassified."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+class HardSampleTable:
+    """Exponentially decayed counts of how often each training sample was seen and missed, on the CPU.
+
+    With every observation the sample's counts are multiplied by ``momentum`` and one is added, so the hardness
+    ``missed / seen`` forgets slowly. A sample is *hard* when its hardness is above ``min_hardness`` and in the top
+    ``fraction`` of all samples seen so far; the bound between hard and not is renewed by :meth:`refresh`.
+
+    Args:
+        length (int): Number of training samples.
+        momentum (float): Weight of the past at each observation, in [0, 1). Defaults to 0.9.
+        fraction (float): Which part of the seen samples counts as hard, in (0, 1]. Defaults to 0.2.
+        min_hardness (float): Samples must be harder than this, in [0, 1). Defaults to 0.0.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Example:
+        >>> from mmmix.engine import HardSampleTable
+        >>> table = HardSampleTable(4, fraction=0.5)
+        >>> table.update([0, 1, 2], [False, True, True])
+        >>> table.hard_mask().tolist()
+        [False, True, True, False]
+    """
+
+    def __init__(self, length: int, momentum: float = 0.9, fraction: float = 0.2, min_hardness: float = 0.0):
+        if not 0 <= momentum < 1:
+            raise ValueError(f'`momentum` must lie in [0, 1), e.g. 0.9, but got {momentum!r}.')
+        if not 0 < fraction <= 1:
+            raise ValueError(f'`fraction` must lie in (0, 1], e.g. 0.2, but got {fraction!r}.')
+        if not 0 <= min_hardness < 1:
+            raise ValueError(f'`min_hardness` must lie in [0, 1), e.g. 0.0, but got {min_hardness!r}.')
+        self.momentum = momentum
+        self.fraction = fraction
+        self.min_hardness = min_hardness
+        self.seen = torch.zeros(length)
+        self.missed = torch.zeros(length)
+        self.bound = float('inf')
+        #: Whether partners may be drawn by it yet; the hook opens it after its warm-up.
+        self.active = True
+
+    def __len__(self) -> int:
+        return len(self.seen)
+
+    def update(self, sample_idx: Sequence[int] | Tensor, missed: Sequence[bool] | Tensor) -> None:
+        """Count observations, in order; a sample may come more than once.
+
+        Args:
+            sample_idx (Sequence[int] | Tensor): ``(n,)`` indices into the training set.
+            missed (Sequence[bool] | Tensor): ``(n,)`` whether each was misclassified.
+        """
+        idx = torch.as_tensor(sample_idx, dtype=torch.long)
+        miss = torch.as_tensor(missed).to(self.missed.dtype)
+        if len(idx) == 0:
+            return
+        if int(idx.min()) < 0 or int(idx.max()) >= len(self):
+            raise ValueError(f'Sample indices run from {int(idx.min())} to {int(idx.max())}, but the table has {len(self)} rows: '
+                             'indices must be those of the training set.')
+        for rows in _rounds(idx):
+            at = idx[rows]
+            self.seen[at] = self.momentum * self.seen[at] + 1
+            self.missed[at] = self.momentum * self.missed[at] + miss[rows]
+
+    def hardness(self) -> Tensor:
+        """``missed / seen`` of every sample, ``(length,)`` in [0, 1]; 0 where nothing was seen."""
+        return self.missed / self.seen.clamp(min=1)
+
+    def refresh(self) -> None:
+        """Renew the bound between hard and not hard; once an epoch is enough."""
+        seen = self.hardness()[self.seen > 0]
+        if len(seen) == 0:
+            self.bound = float('inf')
+            return
+        rank = min(len(seen), int((1 - self.fraction) * len(seen)) + 1)
+        self.bound = float(seen.kthvalue(rank).values)
+
+    def is_hard(self, sample_idx: Sequence[int] | Tensor) -> Tensor:
+        """Whether each of these samples is hard by the bound in force, ``(n,)``, bool."""
+        at = torch.as_tensor(sample_idx, dtype=torch.long)
+        hardness = self.missed[at] / self.seen[at].clamp(min=1)
+        return (hardness >= self.bound) & (hardness > self.min_hardness)
+
+    def hard_mask(self) -> Tensor:
+        """Whether each sample of the training set is hard, by a fresh bound, ``(length,)``, bool."""
+        self.refresh()
+        return self.is_hard(torch.arange(len(self)))
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """``seen`` and ``missed``, copies, ``(length,)`` each."""
+        return dict(seen=self.seen.clone(), missed=self.missed.clone())
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Take over saved counts.
+
+        Raises:
+            ValueError: If they are of another training set.
+        """
+        if len(state['seen']) != len(self) or len(state['missed']) != len(self):
+            raise ValueError(f'The saved hard-sample table has {len(state["seen"])} rows but the training set has {len(self)} '
+                             'samples: resume with the data set that the run began with, or start a new run.')
+        self.seen = state['seen'].detach().cpu().float().clone()
+        self.missed = state['missed'].detach().cpu().float().clone()
+        self.refresh()
+
+
+def _rounds(idx: Tensor) -> list[Tensor]:
+    """Split rows so that no index comes twice in one round: first occurrences, second ones, and so on."""
+    order = idx.argsort(stable=True)
+    ordered = idx[order]
+    position = torch.arange(len(idx))
+    starts = torch.cat([torch.ones(1, dtype=torch.bool), ordered[1:] != ordered[:-1]])
+    occurrence = torch.empty_like(idx)
+    occurrence[order] = position - position[starts][starts.cumsum(0) - 1]
+    return [(occurrence == k).nonzero().squeeze(1) for k in range(int(occurrence.max()) + 1)]

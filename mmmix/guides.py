@@ -1,0 +1,135 @@
+"""What is important in an image: guides turn images and labels into a map of importance."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .part import Guide
+from .registry import TASK_UTILS
+
+__all__ = ['Guide', 'InputGradient', 'input_gradient']
+
+
+@contextmanager
+def untouched(model: nn.Module) -> Iterator[None]:
+    """Run the model in eval mode, and give every module its own training flag back afterwards."""
+    flags = [(module, module.training) for module in model.modules()]
+    try:
+        for module, _ in flags:
+            module.training = False
+        yield
+    finally:
+        for module, training in flags:
+            module.training = training
+
+
+def target_logits(logits: Tensor, scores: Tensor | None, target: str) -> Tensor:
+    """The sum over the batch of the logits that saliency speaks about, in float32.
+
+    Args:
+        logits (Tensor): ``(N, K)``.
+        scores (Tensor, optional): ``(N, K)`` labels; soft labels weigh their logits.
+        target (str): ``'label'`` or ``'max'``.
+    """
+    logits = logits.float()
+    if target == 'label' and scores is not None:
+        return (logits * scores.to(logits.dtype)).sum()
+    return logits.amax(1).sum()
+
+
+def saliency(gradient: Tensor) -> Tensor:
+    """The channel-wise maximum of the absolute gradient: ``(N, C, H, W)`` -> ``(N, 1, H, W)``, float32."""
+    return gradient.detach().float().abs().amax(1, keepdim=True)
+
+
+def input_gradient(model: nn.Module,
+                   images: Tensor,
+                   scores: Tensor | None,
+                   target: str = 'label',
+                   forward: Callable[[Tensor], Any] | None = None) -> tuple[Tensor, Any]:
+    """Vanilla-gradient saliency, without a trace on the model.
+
+    The model runs in eval mode and float32 with autocast off; no parameter receives a gradient, no flag and no statistic
+    changes.
+
+    Args:
+        model (nn.Module): ``model(images)`` gives logits ``(N, K)``.
+        images (Tensor): ``(N, C, H, W)``.
+        scores (Tensor, optional): ``(N, K)`` labels.
+        target (str): ``'label'``, the label's logit, or ``'max'``, the largest one. Defaults to ``'label'``.
+        forward (Callable, optional): What to run in place of ``model``, giving a tuple that ends in the logits.
+            Defaults to None.
+
+    Returns:
+        tuple[Tensor, Any]: Saliency ``(N, 1, H, W)`` and what ``forward`` gave, both without a graph.
+    """
+    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
+    with untouched(model), torch.enable_grad(), torch.autocast(images.device.type, enabled=False):
+        leaf = images.detach().to(dtype).requires_grad_()
+        outputs = (model(leaf), ) if forward is None else forward(leaf)
+        gradient, = torch.autograd.grad(target_logits(outputs[-1], scores, target), leaf)
+    return saliency(gradient), tuple(output.detach() for output in outputs)
+
+
+@TASK_UTILS.register_module()
+class InputGradient(Guide):
+    """Saliency by the vanilla gradient: the largest absolute derivative of a logit over the channels of each pixel.
+
+    `Deep Inside Convolutional Networks <https://arxiv.org/abs/1312.6034>`_, as `KeepAugment
+    <https://arxiv.org/abs/2011.11778>`_ uses it. Inside :class:`mmmix.MixClassifier` it shares the step's one clean pass;
+    a head that asks for a clean pass in train mode (SUMix as released) makes this gradient come from that pass too.
+
+    Args:
+        scale (float): The gradient is taken at this fraction of the resolution (bicubic) and mapped back bilinearly:
+            KeepAugment's low-resolution variant is 0.5. Defaults to 1.0.
+        target (str): ``'label'`` differentiates the label's logit, soft labels weigh theirs; ``'max'`` the largest one,
+            for images without a label. Defaults to ``'label'``.
+
+    Raises:
+        ValueError: If an argument is out of range.
+        RuntimeError: When called without a model: use :class:`mmmix.MixClassifier`, or :meth:`bind` one.
+
+    Example:
+        >>> import torch
+        >>> from mmmix import InputGradient
+        >>> guide = InputGradient()
+        >>> guide.bind(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 4)))
+        >>> guide(torch.rand(4, 3, 8, 8), torch.eye(4)).shape
+        torch.Size([4, 1, 8, 8])
+    """
+
+    needs_model = True
+
+    def __init__(self, scale: float = 1.0, target: str = 'label'):
+        if isinstance(scale, bool) or not isinstance(scale, (int, float)) or not 0 < scale <= 1:
+            raise ValueError(f'InputGradient: `scale` must lie in (0, 1], e.g. 0.5 for half the resolution, but got {scale!r}.')
+        if target not in ('label', 'max'):
+            raise ValueError(f"InputGradient: `target` must be 'label' or 'max', but got {target!r}.")
+        self.scale = float(scale)
+        self.target = target
+
+    @torch.compiler.disable
+    def __call__(self, images: Tensor, scores: Tensor | None = None) -> Tensor:
+        """Rate every pixel.
+
+        Args:
+            images (Tensor): ``(N, C, H, W)``.
+            scores (Tensor, optional): ``(N, K)`` labels. Defaults to None, the largest logit.
+
+        Returns:
+            Tensor: ``(N, 1, H, W)``, float32, at least 0.
+        """
+        model = self.require_model()
+        size = images.shape[-2:]
+        if self.scale == 1:
+            shared = model.clean_pass_of(images) if hasattr(model, 'clean_pass_of') else None
+            if shared is not None:
+                return shared.saliency(self.target)[:len(images)]
+            return input_gradient(model, images, scores, self.target)[0]
+        small = [max(1, round(side * self.scale)) for side in size]
+        copy = F.interpolate(images.detach().float(), small, mode='bicubic', align_corners=False)
+        return F.interpolate(input_gradient(model, copy, scores, self.target)[0], size, mode='bilinear', align_corners=False)

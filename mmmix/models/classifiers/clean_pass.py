@@ -1,0 +1,84 @@
+"""The network's view of the clean batch: asked for by guides, heads and the hard-sample memory, computed once."""
+
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...guides import input_gradient, saliency, target_logits, untouched
+
+
+class CleanPass:
+    """One forward pass of clean images, run when somebody first asks for anything of it.
+
+    Args:
+        model (nn.Module): The classifier, with ``extract_feat`` and a ``head``.
+        images (Tensor): ``(M, C, H, W)`` clean images.
+        scores (Tensor): ``(M, K)`` their labels.
+        mode (str): ``'train'`` runs in the model's own mode with a graph, so that losses on it reach the backbone;
+            ``'detached'`` runs in eval mode, leaves no trace and keeps no graph. Defaults to ``'detached'``.
+    """
+
+    def __init__(self, model: Any, images: Tensor, scores: Tensor, mode: str = 'detached'):
+        self.model = model
+        self.images = images
+        self.scores = scores
+        self.mode = mode
+        self._saliency: dict[str, Tensor] = {}
+        self._outputs: tuple[Tensor, Tensor] | None = None
+        self._leaf: Tensor | None = None
+
+    @property
+    def features(self) -> Tensor:
+        """``(M, D)`` features in front of the last linear layer."""
+        return self.outputs[0]
+
+    @property
+    def logits(self) -> Tensor:
+        """``(M, K)``."""
+        return self.outputs[1]
+
+    @cached_property
+    def labels(self) -> Tensor:
+        """``(M,)`` class indices; a soft label counts as its largest class."""
+        return self.scores.argmax(1)
+
+    @property
+    def outputs(self) -> tuple[Tensor, Tensor]:
+        """Features and logits of all images."""
+        if self._outputs is None:
+            if self.mode == 'train':
+                self._outputs = self._forward(self.images)
+            else:
+                with untouched(self.model), torch.no_grad():
+                    self._outputs = self._forward(self.images)
+        return self._outputs
+
+    def saliency(self, target: str) -> Tensor:
+        """The vanilla-gradient saliency of all images, ``(M, 1, H, W)``; see :class:`mmmix.InputGradient`.
+
+        Args:
+            target (str): ``'label'`` or ``'max'``.
+        """
+        if target not in self._saliency:
+            self._saliency[target] = self._gradient(target)
+        return self._saliency[target]
+
+    def _gradient(self, target: str) -> Tensor:
+        if self.mode == 'train':
+            # The loss will go back through this very pass, so its graph stays. Guides speak before heads do, so the images
+            # can still become leaves here.
+            if self._leaf is None:
+                assert self._outputs is None, 'saliency must be asked for before the logits of a clean pass in train mode'
+                self._leaf = self.images.detach().requires_grad_()
+                self._outputs = self._forward(self._leaf)
+            total = target_logits(self._outputs[1], self.scores, target)
+            gradient, = torch.autograd.grad(total, self._leaf, retain_graph=True)
+            return saliency(gradient)
+        found, self._outputs = input_gradient(self.model, self.images, self.scores, target, self._forward)
+        return found
+
+    def _forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        feats = self.model.extract_feat(images)
+        return self.model.head.pre_logits(feats), self.model.head(feats)

@@ -1,0 +1,323 @@
+"""The classifier that gives mixers everything they may want."""
+
+from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmpretrain.models import ImageClassifier
+from mmpretrain.models.utils.batch_augments import RandomBatchAugment
+from mmpretrain.structures import DataSample, MultiTaskDataSample
+from torch import Tensor, nn
+
+from ...mixers import Mix, Mixer
+from ...registry import MODELS
+from .clean_pass import CleanPass
+from .recipe import Recipe
+
+
+@dataclass
+class Step:
+    """What one training step knows: the clean batch, the pool its partners come from, and the clean pass if any ran."""
+
+    images: Tensor
+    scores: Tensor
+    pool: Tensor
+    pool_scores: Tensor
+    clean: CleanPass | None = None
+
+
+@MODELS.register_module()
+class MixClassifier(ImageClassifier):
+    """``ImageClassifier`` for mixers that look at the model, and for heads that understand mixes.
+
+    Backbones, necks, heads and ``train_cfg`` are mmpretrain's; only the ``type`` changes. The batch is mixed inside
+    :meth:`loss` in place of the data preprocessor, so that guides can ask for gradients, partners for the identity of the
+    samples, and heads for the :class:`mmmix.Mix`. A head with ``loss_mix(feats, mix, clean)`` is given the whole story,
+    any other one the soft ``gt_score`` as usual. What the network thinks of the clean batch is computed at most once a step
+    and shared. The checkpoint is a plain classifier's.
+
+    Besides the losses it logs ``mix_acc`` (share-weighted accuracy on the mixed batch, percent), ``lam`` (mean share of the
+    own label) and ``mixed`` (fraction of samples whose label was mixed).
+
+    Args:
+        backbone (dict): The backbone.
+        neck (dict, optional): The neck. Defaults to None.
+        head (dict): The head; it must know its number of classes, or the data preprocessor must.
+        pretrained (str, optional): Checkpoint to start from. Defaults to None.
+        train_cfg (dict, optional): ``augments``, a mixer or a list of them, and ``probs``, their probabilities (the
+            rest up to 1 is no mixing; None chooses evenly), as in mmpretrain. Defaults to None.
+        data_preprocessor (dict, optional): As in ``ImageClassifier``. Defaults to None.
+        init_cfg (dict, optional): Initialization. Defaults to None.
+
+    Raises:
+        ValueError: If the number of classes is unknown, if ``train_cfg`` has other keys, or if the head cannot take label
+            shares.
+
+    Note:
+        ``SwitchRecipeHook`` and ``EMAHook`` work as with ``ImageClassifier``. The uncertainty layer of a SUMix head is the
+        only thing in a checkpoint that a plain classifier does not know; it ignores it.
+
+    Example:
+        >>> import torch
+        >>> from mmpretrain.structures import DataSample
+        >>> from mmmix import MixClassifier
+        >>> keep = dict(type='mmmix.SelectiveCut', guide=dict(type='mmmix.InputGradient'))
+        >>> model = MixClassifier(
+        ...     backbone=dict(type='mmpretrain.ResNet_CIFAR', depth=18),
+        ...     neck=dict(type='mmpretrain.GlobalAveragePooling'),
+        ...     head=dict(type='mmpretrain.LinearClsHead', num_classes=10, in_channels=512),
+        ...     train_cfg=dict(augments=dict(type='mmmix.CutMix', keep=keep)))
+        >>> samples = [DataSample().set_gt_label(i) for i in range(4)]
+        >>> sorted(model.loss(torch.rand(4, 3, 32, 32), samples))
+        ['lam', 'loss', 'mix_acc', 'mixed']
+    """
+
+    def __init__(self,
+                 backbone: dict,
+                 neck: dict | None = None,
+                 head: dict | None = None,
+                 pretrained: str | None = None,
+                 train_cfg: dict | None = None,
+                 data_preprocessor: dict | nn.Module | None = None,
+                 init_cfg: dict | None = None):
+        # mmpretrain's RandomBatchAugment appends to the `probs` it is given: hand it copies.
+        train_cfg = deepcopy(train_cfg)
+        unknown = set(train_cfg or ()) - {'augments', 'probs'}
+        if unknown:
+            raise ValueError(f'MixClassifier: `train_cfg` takes `augments` and `probs`, but got {sorted(unknown)}: remove them.')
+        if isinstance(data_preprocessor, dict) or data_preprocessor is None:
+            data_preprocessor = deepcopy(data_preprocessor) or {}
+            if train_cfg and data_preprocessor.get('batch_augments'):
+                raise ValueError('MixClassifier: both `train_cfg` and `data_preprocessor.batch_augments` name mixers: keep one.')
+        super().__init__(backbone, neck, head, pretrained, train_cfg, data_preprocessor, init_cfg)
+        if self.head is None:
+            raise ValueError('MixClassifier mixes labels, so it needs a `head`.')
+        self.num_classes: int = self._find_num_classes()
+        self.hard_table: Any = None
+        self.observed: tuple[Sequence[int], Tensor] | None = None
+        self._step: Step | None = None
+        self.data_preprocessor.register_forward_pre_hook(self._take_over)
+        self._take_over()
+
+    # ------------------------------------------------------------------------------------------------------- the mixers
+
+    @property
+    def recipe(self) -> Recipe | None:
+        """The mixers in force, which ``SwitchRecipeHook`` may exchange during training."""
+        self._take_over()
+        return getattr(self.data_preprocessor, 'batch_augments', None)
+
+    def mixers(self) -> Iterator[Mixer]:
+        """All mixers in force."""
+        recipe = self.recipe
+        if recipe is not None:
+            yield from recipe.mixers()
+
+    def _take_over(self, *_: Any) -> None:
+        """Turn batch augmentations that someone gave the preprocessor into a recipe of ours."""
+        given = getattr(self.data_preprocessor, 'batch_augments', None)
+        if given is None or isinstance(given, Recipe):
+            return
+        if isinstance(given, RandomBatchAugment):
+            recipe = Recipe(given.augments, given.probs)
+        elif callable(given):
+            recipe = Recipe([given])
+        else:
+            raise TypeError(f'MixClassifier cannot run the batch augmentation {given!r}: use RandomBatchAugment or a mixer.')
+        self._check_head(recipe)
+        for mixer in recipe.mixers():
+            mixer.bind(self)
+        self.data_preprocessor.batch_augments = recipe
+
+    def _find_num_classes(self) -> int:
+        known = getattr(self.head, 'num_classes', None) or getattr(self.data_preprocessor, 'num_classes', None)
+        if known is None:
+            raise ValueError('MixClassifier must know the number of classes: set `num_classes` in `head` or in '
+                             '`data_preprocessor`.')
+        if getattr(self.data_preprocessor, 'num_classes', known) is None:
+            self.data_preprocessor.num_classes = known
+        return int(known)
+
+    def _check_head(self, recipe: Recipe) -> None:
+        name, loss = type(self.head).__name__, getattr(self.head, 'loss_module', None)
+        if getattr(self.head, 'cal_acc', False):
+            raise ValueError(f'{name}: `cal_acc=True` cannot rate mixed labels: remove it, MixClassifier logs `mix_acc`.')
+        if name in ('MultiTaskHead', 'ArcFaceClsHead') or type(loss).__name__ == 'SeesawLoss':
+            raise ValueError(f'{name} with {type(loss).__name__} needs whole class labels and cannot take the label shares of '
+                             'a mix: use a head with a softmax or sigmoid cross entropy, e.g. LinearClsHead.')
+        foreign = [a for a in recipe.augments if a is not None and not isinstance(a, Mixer)]
+        if foreign and hasattr(self.head, 'loss_mix'):
+            raise ValueError(f'{name} must know how images were mixed, which {type(foreign[0]).__name__} of '
+                             f"{type(foreign[0]).__module__.split('.')[0]} does not tell: use 'mmmix.{type(foreign[0]).__name__}'.")
+
+    # ---------------------------------------------------------------------------------------------------- one train step
+
+    def loss(self, inputs: Tensor, data_samples: Sequence[DataSample]) -> dict[str, Tensor]:
+        """Mix a batch and calculate the losses.
+
+        Args:
+            inputs (Tensor): ``(N, C, H, W)`` preprocessed clean images.
+            data_samples (Sequence[DataSample]): Their annotations; ``gt_score``, or else ``gt_label``, is the label.
+
+        Returns:
+            dict[str, Tensor]: Losses, and scalars for the log.
+
+        Raises:
+            TypeError: If the samples are of several tasks.
+            ValueError: If labels are missing, ambiguous or of a wrong width.
+        """
+        scores = scores_of(data_samples, self.num_classes, inputs.device)
+        recipe = self.recipe if self.training else None
+        augment = recipe.choose() if recipe is not None else None
+        self._step = Step(inputs, scores, inputs, scores)
+        try:
+            return self._loss(inputs, scores, augment, data_samples)
+        finally:
+            self._step = None
+
+    def _loss(self, inputs: Tensor, scores: Tensor, augment: Callable | None,
+              data_samples: Sequence[DataSample]) -> dict[str, Tensor]:
+        assert self._step is not None
+        if augment is None:
+            mix = Mix.unmixed(inputs, scores)
+        elif isinstance(augment, Mixer):
+            mix = augment.mix(inputs, scores)
+        else:
+            # mmpretrain's CutMix writes into its input, and others still want the clean batch.
+            return self._loss_of_foreign(*augment(inputs.clone(), scores))
+        feats = self.extract_feat(mix.images)
+        if isinstance(augment, Mixer) and mix.mixed and augment.labels is not None and augment.labels.after_forward:
+            mix = augment.labels.relabel(mix)
+        with recorded_logits(self.head) as heard:
+            if hasattr(self.head, 'loss_mix'):
+                losses = self.head.loss_mix(feats, mix, self.clean_pass() if mix.mixed else None)
+            else:
+                losses = self.head.loss(feats, soft_samples(mix.scores))
+        logits = heard.pop()
+        self._observe(mix, logits, data_samples)
+        mixed = (mix.lam < 1).float().mean()
+        return {**losses, 'mix_acc': mix_accuracy(logits, mix.scores), 'lam': mix.lam.mean(), 'mixed': mixed}
+
+    def _loss_of_foreign(self, images: Tensor, scores: Tensor) -> dict[str, Tensor]:
+        with recorded_logits(self.head) as heard:
+            losses = self.head.loss(self.extract_feat(images), soft_samples(scores))
+        return {**losses, 'mix_acc': mix_accuracy(heard.pop(), scores)}
+
+    # ----------------------------------------------------------------------------------------------------- the clean view
+
+    def open_pool(self, pool: Tensor, pool_scores: Tensor) -> None:
+        """Called by a mixer that drew its partners: the clean pass may have to cover more than the batch."""
+        if self._step is not None:
+            self._step.pool, self._step.pool_scores = pool, pool_scores
+
+    def clean_pass(self, of_pool: bool = False) -> CleanPass:
+        """The network's view of the clean batch, or of the whole pool where the head or the caller wants it.
+
+        Args:
+            of_pool (bool): Whether the caller wants all rows of the pool. Defaults to False.
+        """
+        step = self._step
+        if step is None:
+            raise RuntimeError('There is a clean pass only inside MixClassifier.loss().')
+        mode = getattr(self.head, 'clean_pass', None)
+        if step.clean is None or (of_pool and len(step.clean.images) < len(step.pool)):
+            rows = (step.pool, step.pool_scores) if of_pool or mode is not None else (step.images, step.scores)
+            step.clean = CleanPass(self, *rows, mode=mode or 'detached')
+        return step.clean
+
+    def clean_pass_of(self, images: Tensor) -> CleanPass | None:
+        """The step's clean pass if these images are its batch or its pool, else None; asked by guides."""
+        step = self._step
+        if step is None or (images is not step.images and images is not step.pool):
+            return None
+        return self.clean_pass(of_pool=images is step.pool and images is not step.images)
+
+    # ------------------------------------------------------------------------------------------------- the hard samples
+
+    def _observe(self, mix: Mix, logits: Tensor, data_samples: Sequence[DataSample]) -> None:
+        """Hand clean predictions to the hard-sample memory and the clean batch to partners that remember."""
+        step = self._step
+        assert step is not None
+        remembering = [mixer.partners for mixer in self.mixers() if mixer.partners.needs_model]
+        if self.hard_table is None and not remembering:
+            return
+        sample_idx = [sample.get('sample_idx') for sample in data_samples]
+        if None in sample_idx:
+            raise ValueError("The hard-sample memory needs `sample_idx` in every sample: keep it in PackInputs' `meta_keys`.")
+        if self.hard_table is not None:
+            self.observed = sample_idx, outcomes(mix, logits.detach(), step)
+        for partners in remembering:
+            partners.observe(step.images, step.scores, sample_idx)
+
+
+def outcomes(mix: Mix, logits: Tensor, step: Step) -> Tensor:
+    """What the network made of each clean image: 0 a hit, 1 a miss, -1 not seen unmixed. ``(N,)``, int8, on the device."""
+    labels = step.scores.argmax(1)
+    if step.clean is not None:
+        return (step.clean.logits[:len(labels)].detach().argmax(1) != labels).to(torch.int8)
+    missed = (logits.argmax(1) != labels).to(torch.int8)
+    return missed if not mix.mixed else torch.where(mix.mask.flatten(1).amin(1) == 1, missed, -1)
+
+
+def mix_accuracy(logits: Tensor, scores: Tensor) -> Tensor:
+    """The share of the label that each prediction gets, averaged, in percent."""
+    return 100 * scores.gather(1, logits.detach().argmax(1, keepdim=True)).mean()
+
+
+def soft_samples(scores: Tensor) -> list[DataSample]:
+    """Data samples that carry mixed labels and nothing else, so that the caller's stay as they are."""
+    return [DataSample().set_gt_score(score) for score in scores]
+
+
+def scores_of(data_samples: Sequence[Any] | None, num_classes: int, device: torch.device) -> Tensor:
+    """The labels of a batch as ``(N, K)`` scores.
+
+    Args:
+        data_samples (Sequence[DataSample]): With ``gt_score``, or a ``gt_label`` of one class.
+        num_classes (int): ``K``.
+        device (torch.device): Where the scores belong.
+
+    Raises:
+        TypeError: If the samples are of several tasks.
+        ValueError: If labels are missing, ambiguous or of a wrong width.
+    """
+    if not data_samples:
+        raise ValueError('Mixing needs labels: pass data samples with `gt_label` or `gt_score`.')
+    if isinstance(data_samples[0], MultiTaskDataSample):
+        raise TypeError('A MultiTaskDataSample has one label per task, so it has no single label to mix: train it with '
+                        "'ImageClassifier' and without mixers.")
+    if all('gt_score' in sample for sample in data_samples):
+        scores = torch.stack([sample.gt_score for sample in data_samples]).to(device)
+        scores = scores if scores.is_floating_point() else scores.float()
+    else:
+        for i, sample in enumerate(data_samples):
+            if 'gt_label' not in sample:
+                raise ValueError(f'Sample {i} has neither `gt_label` nor `gt_score`: load the annotations of the training set.')
+            if sample.gt_label.numel() != 1:
+                raise ValueError(f'Sample {i} has {sample.gt_label.numel()} labels: set `to_onehot=True` and `num_classes` in the '
+                                 '`data_preprocessor`, or give it a `gt_score`.')
+        labels = torch.cat([sample.gt_label for sample in data_samples]).to(device)
+        scores = F.one_hot(labels, num_classes).float()
+    if scores.shape[1] != num_classes:
+        raise ValueError(f'Labels have {scores.shape[1]} classes but the head has {num_classes}: set `num_classes` alike in '
+                         '`head` and `data_preprocessor`.')
+    return scores
+
+
+class recorded_logits:  # noqa: N801 - a context manager, read like a function
+    """Listen to what a head's ``forward`` gives while its loss runs: a list that ends in the logits."""
+
+    def __init__(self, head: nn.Module):
+        self.head = head
+        self.heard: list[Tensor] = []
+
+    def __enter__(self) -> list[Tensor]:
+        self._handle = self.head.register_forward_hook(lambda module, args, output: self.heard.append(
+            output if isinstance(output, Tensor) else output[-1]))
+        return self.heard
+
+    def __exit__(self, *_: Any) -> None:
+        self._handle.remove()
