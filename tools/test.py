@@ -1,0 +1,103 @@
+"""Test a model: ``python tools/test.py CONFIG CHECKPOINT``."""
+
+from argparse import ArgumentParser, Namespace
+from copy import deepcopy
+
+import mmengine
+from mmengine.config import Config, ConfigDict
+from mmengine.dist import is_main_process
+from mmengine.evaluator import DumpResults
+
+from mmmix import cli
+
+
+def parse_args() -> Namespace:
+    """Read the command line.
+
+    Returns:
+        Namespace: The arguments.
+    """
+    parser = ArgumentParser(description='Test a model')
+    parser.add_argument('config', help='the config file')
+    parser.add_argument('checkpoint', help='the checkpoint file')
+    cli.add_arguments(parser)
+    parser.add_argument('--out', metavar='FILE', help='write predictions (.pkl) or metrics (.json, .yml, .pkl) here')
+    parser.add_argument('--out-item', choices=['metrics', 'pred'], help='what --out gets; default: pred')
+    parser.add_argument('--show-dir', metavar='DIR', help='draw the predictions and write the pictures here')
+    parser.add_argument('--show', action='store_true', help='draw the predictions in a window')
+    parser.add_argument('--interval', type=int, default=1, metavar='N', help='draw every N-th image; default: 1')
+    parser.add_argument('--wait-time', type=float, default=2, metavar='SECONDS', help='per window; default: 2')
+    parser.add_argument(
+        '--tta',
+        action='store_true',
+        help="augment at test time, with the config's `tta_pipeline` and `tta_model` or else by flipping",
+    )
+    args = parser.parse_args()
+    if args.out is None and args.out_item is not None:
+        cli.fail('--out-item says what to write, --out where: add --out FILE')
+    if args.out is not None and args.out_item is None:
+        args.out_item = 'pred'
+    if args.out_item == 'pred' and not args.out.endswith(('.pkl', '.pickle')):
+        cli.fail(f'predictions are pickled: let --out end in .pkl, not {args.out!r}, or add --out-item metrics')
+    if args.tta and (args.show or args.show_dir is not None):
+        cli.fail('MMPretrain cannot draw the several views of --tta: remove --show and --show-dir, or --tta')
+    return args
+
+
+def use_visualization(config: Config, args: Namespace) -> None:
+    """Switch on the hook that draws predictions.
+
+    Args:
+        config (Config): The config, changed in place.
+        args (Namespace): The parsed arguments.
+    """
+    if config.get('default_hooks', {}).get('visualization') is None:
+        cli.fail(
+            '--show and --show-dir need the hook that draws: add '
+            "`default_hooks = dict(visualization=dict(type='VisualizationHook'))` to the config"
+        )
+    config.default_hooks.visualization.update(
+        enable=True, show=args.show, wait_time=args.wait_time, out_dir=args.show_dir, interval=args.interval
+    )
+
+
+def use_tta(config: Config) -> None:
+    """Wrap the model and the pipeline for augmentation at test time.
+
+    Args:
+        config (Config): The config, changed in place.
+    """
+    dataset = config.test_dataloader.dataset
+    if 'tta_pipeline' not in config:
+        *transforms, pack = deepcopy(dataset.pipeline)
+        flips = [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)]
+        config.tta_pipeline = [*transforms, dict(type='TestTimeAug', transforms=[flips, [pack]])]
+    model = config.get('tta_model', dict(type='mmpretrain.AverageClsScoreTTA'))
+    config.model = ConfigDict(**model, module=config.model)
+    dataset.pipeline = config.tta_pipeline
+
+
+def main() -> None:
+    """Test."""
+    args = parse_args()
+    config = cli.load_config(args)
+    config.load_from = cli.require_file(args.checkpoint, 'checkpoint')
+    config.resume = False
+    if args.amp:
+        config.test_cfg.fp16 = True
+    if args.show or args.show_dir is not None:
+        use_visualization(config, args)
+    if args.tta:
+        use_tta(config)
+    cli.set_up_loaders(config, 'test_dataloader', pin_memory=not args.no_pin_memory, persistent_workers=False)
+
+    runner = cli.build_runner(config)
+    if args.out_item == 'pred':
+        runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
+    metrics = runner.test()
+    if args.out_item == 'metrics' and is_main_process():
+        mmengine.dump(metrics, args.out)
+
+
+if __name__ == '__main__':
+    main()

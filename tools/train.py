@@ -1,0 +1,84 @@
+"""Train a model: ``python tools/train.py CONFIG``."""
+
+from argparse import ArgumentParser, Namespace
+
+from mmengine.config import Config
+from mmengine.device import get_device
+
+from mmmix import cli
+
+
+def parse_args() -> Namespace:
+    """Read the command line.
+
+    Returns:
+        Namespace: The arguments.
+    """
+    parser = ArgumentParser(description='Train a model')
+    parser.add_argument('config', help='the config file')
+    cli.add_arguments(parser)
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='go on from this checkpoint, or, if none is named, from the last one in the work dir',
+    )
+    parser.add_argument('--no-validate', action='store_true', help='do not evaluate while training')
+    parser.add_argument(
+        '--auto-scale-lr', action='store_true', help='scale the learning rate with the batch size over all ranks'
+    )
+    parser.add_argument('--no-persistent-workers', action='store_true', help='end the data workers after each epoch')
+    return parser.parse_args()
+
+
+def use_amp(config: Config) -> None:
+    """Replace the optimizer wrapper by one for mixed precision.
+
+    Args:
+        config (Config): The config, changed in place.
+    """
+    wrapper = config.optim_wrapper
+    if wrapper.get('type', 'OptimWrapper') not in ('OptimWrapper', 'AmpOptimWrapper'):
+        cli.fail(f'--amp cannot replace the optimizer wrapper {wrapper.type!r}: remove --amp')
+    if get_device() == 'cpu':
+        from mmmix.engine import optim_wrapper  # noqa: F401 (registers the type)
+
+        wrapper.type = 'mmmix.AutocastOptimWrapper'
+        for only_on_gpu in ('loss_scale', 'dtype', 'use_fsdp'):
+            wrapper.pop(only_on_gpu, None)
+    else:
+        wrapper.type = 'AmpOptimWrapper'
+
+
+def main() -> None:
+    """Train."""
+    args = parse_args()
+    config = cli.load_config(args)
+    if args.resume is not None:
+        config.resume = True
+        config.load_from = None if args.resume == 'auto' else cli.require_file(args.resume, 'checkpoint')
+    if args.amp:
+        use_amp(config)
+    if args.no_validate:
+        config.val_cfg = config.val_dataloader = config.val_evaluator = None
+    if args.auto_scale_lr:
+        if 'base_batch_size' not in (config.get('auto_scale_lr') or {}):
+            cli.fail(
+                '--auto-scale-lr needs the batch size that the learning rate is meant for: add '
+                '`auto_scale_lr = dict(base_batch_size=...)` to the config'
+            )
+        config.auto_scale_lr.enable = True
+    cli.set_up_loaders(
+        config,
+        'train_dataloader',
+        'val_dataloader',
+        'test_dataloader',
+        pin_memory=not args.no_pin_memory,
+        persistent_workers=not args.no_persistent_workers,
+    )
+    cli.build_runner(config).train()
+
+
+if __name__ == '__main__':
+    main()
