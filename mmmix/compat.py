@@ -1,5 +1,6 @@
 """What makes mmmix at home in both OpenMMLab families, without a change to either."""
 
+from functools import cache
 from pickle import UnpicklingError
 from typing import Any
 
@@ -17,16 +18,17 @@ def register_config_scope() -> None:
     MODULE2PACKAGE.setdefault('mmmix', 'mmmix')
 
 
+@cache
 def allow_checkpoint_types() -> None:
     """Let ``torch.load`` read the log history in MMEngine's checkpoints, so that training can be resumed.
 
-    Since PyTorch 2.6, ``torch.load`` accepts tensors, plain types and what is listed here. onedl-mmengine brings its own
+    Since PyTorch 2.6, ``torch.load`` accepts tensors, plain types and what is listed. onedl-mmengine brings its own
     list; for mmengine this one has the buffer of the logs, the arrays of numbers in it and nothing else.
     """
     from mmengine.logging import HistoryBuffer
     from mmengine.runner import checkpoint
 
-    if hasattr(checkpoint, 'get_torch_safe_globals') or not hasattr(torch.serialization, 'safe_globals'):
+    if hasattr(checkpoint, 'get_torch_safe_globals') or torch.__version__ < '2.6':
         return
 
     def method_of_buffer(owner: Any, name: str) -> Any:
