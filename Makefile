@@ -13,7 +13,7 @@ CONFIG := configs/quickstart/resnet_digits.py
 .PHONY: help quickstart test test-slow lint format clean
 
 help:  ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 quickstart: $(VENV)/.mmmix-quickstart  ## Train a small network with mixing on real digits, draw its curves and mixed batches
 	$(BIN)/python tools/train.py $(CONFIG) --work-dir $(QUICKSTART)
@@ -43,7 +43,7 @@ clean:  ## Remove .venv, builds and caches; work_dirs stays
 $(VENV)/.mmmix-quickstart: EXTRAS := onedl,quickstart
 $(VENV)/.mmmix-dev: EXTRAS := onedl,quickstart,dev
 $(VENV)/.mmmix-%: setup.py mmmix/version.py
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@echo 'Installing mmmix[$(EXTRAS)] into $(VENV). The first time this fetches PyTorch: minutes and several GB.'
 	@$(PIP) install --editable '.[$(EXTRAS)]'
 	@touch $@
