@@ -1,0 +1,73 @@
+"""One row per mixer: what the generic tests of the seven laws run over.
+
+A new mixer adds its row here; ``test_table.py`` fails for a mixer without one.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from mmpretrain.registry import BATCH_AUGMENTS
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Row:
+    """A mixer under test.
+
+    Attributes:
+        name: Its registered name, without the scope.
+        args: Arguments beside ``lam_mode`` and ``prob``.
+        lam_modes: The modes that it offers.
+        area_label: Whether the label shares are the areas in the mask (law 1).
+        partner_as_is: Whether partner pixels go into the mix as they are, not resized or aligned.
+        image_size: Height and width that the laws use; not square unless the method needs it.
+        tag: Tells apart several rows of one mixer.
+    """
+
+    name: str
+    args: dict[str, Any] = field(default_factory=dict)
+    lam_modes: tuple[str, ...] = ('batch', 'elem')
+    area_label: bool = True
+    partner_as_is: bool = True
+    image_size: tuple[int, int] = (24, 20)
+    tag: str = ''
+
+    def build(self, **overrides: Any):
+        """The mixer, with a small network to look at if it wants one."""
+        mixer = BATCH_AUGMENTS.build({'type': f'mmmix.{self.name}', **self.args, **overrides})
+        if any(part.needs_model for part in mixer.parts()):
+            mixer.bind(TinyNet())
+        return mixer
+
+    def __str__(self) -> str:
+        return self.name + (f'-{self.tag}' if self.tag else '')
+
+
+class TinyNet(nn.Module):
+    """A classifier for any image with any number of channels: logits ``(N, classes)``."""
+
+    def __init__(self, classes: int = 8):
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.conv = nn.Conv2d(1, 4, 3, padding=1)
+            self.norm = nn.BatchNorm2d(4)
+            self.fc = nn.Linear(4, classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Channels are averaged first, so that their number does not matter."""
+        maps = self.norm(self.conv(images.mean(1, keepdim=True))).relu()
+        return self.fc(maps.mean((2, 3)) + maps.amax((2, 3)))
+
+
+_KEEP = dict(type='mmmix.SelectiveCut', guide=dict(type='mmmix.InputGradient'), tau=0.6)
+
+TABLE: tuple[Row, ...] = (
+    Row('Mixup'),
+    Row('CutMix'),
+    Row('CutMix', dict(keep=_KEEP), tag='keep'),
+)
+
+CASES = [(row, mode) for row in TABLE for mode in row.lam_modes]
+IDS = [f'{row}-{mode}' for row, mode in CASES]
