@@ -116,8 +116,11 @@ def build_runner(config: Config) -> Runner:
     if config.launcher == 'pytorch' and get_device() == 'cpu':
         # MMEngine picks a GPU per rank before it looks at the backend.
         torch.distributed.init_process_group('gloo')
-        wrapper = config.setdefault('model_wrapper_cfg', {'type': 'MMDistributedDataParallel'})
-        wrapper.setdefault('broadcast_buffers', False)
-        wrapper.setdefault('find_unused_parameters', config.get('find_unused_parameters', False))
-        wrapper.device_ids = None
+        config.model_wrapper_cfg = {
+            'type': 'MMDistributedDataParallel',
+            'broadcast_buffers': False,
+            'find_unused_parameters': config.get('find_unused_parameters', False),
+            **(config.get('model_wrapper_cfg') or {}),
+            'device_ids': None,
+        }
     return RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)

@@ -4,9 +4,6 @@ from functools import cache
 from pickle import UnpicklingError
 from typing import Any
 
-import numpy as np
-import torch
-
 
 def register_config_scope() -> None:
     """Let configs inherit from those of mmmix: ``_base_ = 'mmmix::quickstart/resnet_digits.py'``.
@@ -25,6 +22,8 @@ def allow_checkpoint_types() -> None:
     Since PyTorch 2.6, ``torch.load`` accepts tensors, plain types and what is listed. onedl-mmengine brings its own
     list; for mmengine this one has the buffer of the logs, the arrays of numbers in it and nothing else.
     """
+    import numpy as np
+    import torch
     from mmengine.logging import HistoryBuffer
     from mmengine.runner import checkpoint
 
