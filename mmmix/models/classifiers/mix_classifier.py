@@ -191,9 +191,12 @@ class MixClassifier(ImageClassifier):
         feats = self.extract_feat(mix.images)
         if isinstance(augment, Mixer) and mix.mixed and augment.labels is not None and augment.labels.after_forward:
             mix = augment.labels.relabel(mix)
+        clean = self.clean_pass() if mix.mixed and hasattr(self.head, 'loss_mix') else None
+        if clean is not None:
+            clean.outputs  # noqa: B018 - runs now, so that the logits heard below are those of the mixed images
         with recorded_logits(self.head) as heard:
             if hasattr(self.head, 'loss_mix'):
-                losses = self.head.loss_mix(feats, mix, self.clean_pass() if mix.mixed else None)
+                losses = self.head.loss_mix(feats, mix, clean)
             else:
                 losses = self.head.loss(feats, soft_samples(mix.scores))
         logits = heard.pop()
