@@ -1,0 +1,6 @@
+_base_ = 'sgd_bs100_800e.py'
+
+max_epochs = 400
+
+param_scheduler = dict(end=max_epochs)
+train_cfg = dict(max_epochs=max_epochs)
