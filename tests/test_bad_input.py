@@ -1,0 +1,187 @@
+"""Bad input ends in one line that names the fix, before training where possible."""
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+import torch
+from mmpretrain.models import ImageClassifier
+from mmpretrain.registry import BATCH_AUGMENTS, MODELS
+from mmpretrain.structures import DataSample, MultiTaskDataSample
+from test_mix_classifier import DEIT, GUIDED, RESNET, classifier, data
+
+from mmmix import CutMix, HardPool, InputGradient, Mixup, SelectiveCut
+
+IMAGES, SCORES = torch.rand(4, 3, 8, 8), torch.eye(4)
+
+
+def says(error: pytest.ExceptionInfo[Any], *words: str) -> None:
+    """The message is one line and holds these words."""
+    text = str(error.value)
+    assert '\n' not in text, text
+    for word in words:
+        assert word in text, text
+
+
+@pytest.mark.parametrize('build', [CutMix, lambda **args: BATCH_AUGMENTS.build(dict(type='mmmix.CutMix', **args))])
+def test_unknown_argument(build) -> None:
+    with pytest.raises(TypeError) as error:
+        build(alhpa=1.0)
+    says(error, '`alhpa`', 'it takes alpha, prob, lam_mode')
+
+
+@pytest.mark.parametrize(('args', 'words'), [
+    (dict(alpha=0), ('`alpha`', 'above 0')),
+    (dict(alpha=-1.0), ('`alpha`', 'above 0')),
+    (dict(alpha='1'), ('`alpha`', 'above 0')),
+    (dict(prob=1.5), ('`prob`', '[0, 1]')),
+    (dict(prob=-0.1), ('`prob`', '[0, 1]')),
+    (dict(lam_mode='sample'), ('`lam_mode`', "'elem'")),
+    (dict(partners=dict(type='mmmix.InputGradient')), ('`partners`', 'Partners')),
+    (dict(keep=InputGradient()), ('`keep`', 'Keep')),
+])
+def test_arguments_out_of_range(args: dict, words: tuple[str, ...]) -> None:
+    with pytest.raises((TypeError, ValueError)) as error:
+        CutMix(**args)
+    says(error, *words)
+
+
+def test_alpha_may_be_an_integer() -> None:
+    assert CutMix(alpha=1).alpha == 1.0
+
+
+def test_keep_needs_a_cut() -> None:
+    with pytest.raises(ValueError) as error:
+        Mixup(keep=dict(type='mmmix.SelectiveCut', guide=dict(type='mmmix.InputGradient')))
+    says(error, 'Mixup', 'remove `keep`')
+
+
+@pytest.mark.parametrize(('args', 'words'), [
+    (dict(guide=InputGradient(), tau=1.2), ('`tau`', '[0, 1]')),
+    (dict(guide=None), ('needs a guide', 'mmmix.InputGradient')),
+    (dict(guide=dict(type='mmmix.Permutation')), ('`guide`', 'Guide')),
+])
+def test_selective_cut_arguments(args: dict, words: tuple[str, ...]) -> None:
+    with pytest.raises((TypeError, ValueError)) as error:
+        SelectiveCut(**args)
+    says(error, *words)
+
+
+@pytest.mark.parametrize(('images', 'scores', 'words'), [
+    (IMAGES, torch.arange(4), ('(N, K)', 'one_hot')),
+    (IMAGES, [0, 1, 2, 3], ('list', 'one-hot')),
+    (IMAGES, None, ('NoneType', 'one-hot')),
+    (IMAGES, torch.eye(3), ('4 images but 3 labels', )),
+    (IMAGES[:0], SCORES[:0], ('empty', )),
+    (IMAGES[0], SCORES, ('(N, C, H, W)', )),
+    ((IMAGES * 255).to(torch.uint8), SCORES, ('floating point', '.float()')),
+    (IMAGES.numpy(), SCORES, ('floating point', )),
+])
+@pytest.mark.parametrize('mixer', [CutMix(), Mixup(lam_mode='elem')], ids=['cutmix', 'mixup'])
+def test_batches_that_cannot_be_mixed(mixer, images, scores, words: tuple[str, ...]) -> None:
+    if isinstance(mixer, Mixup) and '(N, C, H, W)' in words:
+        pytest.skip('Mixup takes any shape')
+    with pytest.raises((TypeError, ValueError)) as error:
+        mixer(images, scores)
+    says(error, *words)
+
+
+def test_integer_one_hot_labels_are_fine() -> None:
+    _, scores = CutMix()(IMAGES, torch.eye(4).long())
+    assert scores.is_floating_point()
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_non_finite_images_are_found_when_asked(value: float) -> None:
+    images = IMAGES.clone()
+    images[2, 1, 3, 3] = value
+    with pytest.raises(ValueError) as error:
+        CutMix(check_finite=True)(images, SCORES)
+    says(error, 'NaN or infinity', 'pipeline')
+    CutMix()(images, SCORES)
+
+
+def test_a_guide_in_the_stock_classifier() -> None:
+    model = ImageClassifier(train_cfg=dict(augments=deepcopy(GUIDED)), **deepcopy(RESNET), data_preprocessor=dict(num_classes=5))
+    with pytest.raises(RuntimeError) as error:
+        model.data_preprocessor(data(), training=True)
+    says(error, 'InputGradient', "type='mmmix.MixClassifier'")
+
+
+def test_a_hard_pool_in_the_stock_classifier() -> None:
+    with pytest.raises(RuntimeError) as error:
+        CutMix(partners=HardPool())(IMAGES, SCORES)
+    says(error, 'HardPool', "type='mmmix.MixClassifier'")
+
+
+def test_a_hard_pool_without_its_hook() -> None:
+    model = classifier(augments=dict(type='mmmix.CutMix', partners=dict(type='mmmix.HardPool')))
+    with pytest.raises(RuntimeError) as error:
+        model.loss(torch.rand(4, 3, 32, 32), data(4)['data_samples'])
+    says(error, 'mmmix.HardSampleHook', 'custom_hooks')
+
+
+def test_sample_idx_missing() -> None:
+    model = classifier(augments=dict(type='mmmix.CutMix'))
+    model.hard_table = object()
+    with pytest.raises(ValueError) as error:
+        model.loss(torch.rand(2, 3, 32, 32), [DataSample().set_gt_label(i) for i in range(2)])
+    says(error, '`sample_idx`', 'meta_keys')
+
+
+@pytest.mark.parametrize(('samples', 'words'), [
+    ([DataSample(), DataSample()], ('Sample 0', '`gt_label`', '`gt_score`')),
+    ([DataSample().set_gt_label(0), DataSample()], ('Sample 1', '`gt_label`')),
+    ([DataSample().set_gt_label([0, 1]), DataSample().set_gt_label(1)], ('2 labels', 'num_classes')),
+    ([DataSample().set_gt_score(torch.eye(7)[i]) for i in range(2)], ('7 classes', 'the head has 5', '`num_classes`')),
+    ([MultiTaskDataSample(), MultiTaskDataSample()], ('MultiTaskDataSample', 'ImageClassifier')),
+    (None, ('labels', '`gt_label`')),
+])
+def test_labels_that_cannot_be_mixed(samples, words: tuple[str, ...]) -> None:
+    with pytest.raises((TypeError, ValueError)) as error:
+        classifier().loss(torch.rand(2, 3, 32, 32), samples)
+    says(error, *words)
+
+
+def test_number_of_classes_unknown() -> None:
+    with pytest.raises(ValueError) as error:
+        MODELS.build(dict(type='mmmix.MixClassifier', backbone=deepcopy(RESNET['backbone']), head=dict(type='mmpretrain.ClsHead')))
+    says(error, '`num_classes`')
+
+
+@pytest.mark.parametrize(('head', 'words'), [
+    (dict(type='mmpretrain.LinearClsHead', cal_acc=True), ('`cal_acc=True`', '`mix_acc`')),
+    (dict(type='mmpretrain.ArcFaceClsHead'), ('ArcFaceClsHead', 'label shares')),
+    (dict(type='mmpretrain.LinearClsHead', loss=dict(type='mmpretrain.SeesawLoss', num_classes=5)), ('SeesawLoss', 'label shares')),
+    (dict(type='mmmix.SUMixHead', loss=dict(type='mmpretrain.CrossEntropyLoss', use_sigmoid=True)), ('SUMixHead', 'use_sigmoid')),
+    (dict(type='mmmix.SUMixHead', loss=dict(type='mmpretrain.FocalLoss')), ('SUMixHead', 'FocalLoss')),
+    (dict(type='mmmix.SUMixHead', gamma=-1), ('`gamma`', )),
+    (dict(type='mmmix.SUMixHead', scale=0), ('`scale`', )),
+    (dict(type='mmmix.SUMixHead', regularizer='all'), ('`regularizer`', "'both'")),
+    (dict(type='mmmix.SUMixHead', lam_reduction='mean'), ('`lam_reduction`', "'sample'")),
+    (dict(type='mmmix.SUMixHead', clean_pass='eval'), ('`clean_pass`', "'detached'")),
+])
+def test_heads_that_cannot_take_the_shares(head: dict, words: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError) as error:
+        classifier({**RESNET, 'head': dict(num_classes=5, in_channels=64, **head)})
+    says(error, *words)
+
+
+def test_a_stock_mixer_under_a_head_that_needs_the_mix() -> None:
+    head = dict(type='mmmix.SUMixHead', num_classes=5, in_channels=64)
+    with pytest.raises(ValueError) as error:
+        classifier({**RESNET, 'head': head}, augments=dict(type='mmpretrain.CutMix', alpha=1.0))
+    says(error, 'mmmix.CutMix')
+
+
+def test_train_cfg_with_other_keys_and_two_sources_of_mixers() -> None:
+    with pytest.raises(ValueError) as error:
+        MODELS.build(dict(type='mmmix.MixClassifier', train_cfg=dict(augments=dict(type='mmmix.CutMix'), alpha=1), **deepcopy(DEIT)))
+    says(error, '`train_cfg`', "['alpha']")
+    with pytest.raises(ValueError) as error:
+        MODELS.build(dict(
+            type='mmmix.MixClassifier',
+            train_cfg=dict(augments=dict(type='mmmix.CutMix')),
+            data_preprocessor=dict(batch_augments=dict(augments=dict(type='mmmix.CutMix'))),
+            **deepcopy(DEIT)))
+    says(error, 'keep one')
