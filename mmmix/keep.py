@@ -1,5 +1,7 @@
 """Where a cut may fall: KeepAugment's choice among all places of a box."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -7,14 +9,16 @@ from .mixers.boxes import box_sums, draw_allowed
 from .part import Guide, Keep, build_part
 from .registry import TASK_UTILS
 
-__all__ = ['Keep', 'SelectiveCut']
+__all__ = ['Keep', 'SelectiveCut', 'SelectivePaste']
 
 
 class QuantileKeep(Keep):
     """Base of KeepAugment's two choices: a box may fall where its importance lies on one side of a quantile.
 
-    The candidates are all places that hold the whole box, in each image for itself. The threshold is the order statistic
-    of rank ``floor(tau * (candidates - 1))``, itself allowed, so that flat maps and ``tau`` of 0 or 1 leave a choice.
+    The candidates are all places that hold the whole box, in each image for itself. The threshold is an order statistic of
+    their importances: the one just below the ``tau``-quantile for a cut, just above it for a paste, so that the choice keeps
+    its side however quantiles are interpolated. A region at the threshold is allowed, so that flat maps and ``tau`` of 0
+    or 1 leave a choice.
     """
 
     #: Whether the box must be at most as important as the quantile, or at least.
@@ -31,15 +35,45 @@ class QuantileKeep(Keep):
         self.tau = float(tau)
 
     def allowed(self, importance: Tensor, heights: Tensor, widths: Tensor) -> Tensor:
-        sums, fits = box_sums(importance, heights, widths)
-        # Places that do not hold the box rank last, whichever side is asked for.
-        ranked = torch.where(fits, sums, float('inf')).flatten(1).sort(1).values
-        rank = (self.tau * (fits.flatten(1).sum(1, keepdim=True) - 1).double()).long()
-        threshold = ranked.gather(1, rank)[:, :, None]
+        """All places on this side of the quantile; see :meth:`Keep.allowed`."""
+        sums, fits = self.rate(importance, heights, widths)
+        threshold = order_statistic(sums.flatten(1), fits.flatten(1), self.tau, self.below)[:, :, None]
         return fits & (sums <= threshold if self.below else sums >= threshold)
 
+    def rate(self, importance: Tensor, heights: Tensor, widths: Tensor) -> tuple[Tensor, Tensor]:
+        """The importance of the box at every centre, and which centres hold the whole box; see :func:`box_sums`.
+
+        A guide that overflowed says nothing: NaN counts as 0.
+        """
+        return box_sums(importance.nan_to_num(), heights, widths)
+
     def __call__(self, importance: Tensor, heights: Tensor, widths: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw a centre for each box, uniformly among the allowed ones; see :meth:`Keep.__call__`."""
         return draw_allowed(self.allowed(importance, heights, widths))
+
+
+def order_statistic(values: Tensor, chosen: Tensor, tau: float, below: bool) -> Tensor:
+    """The chosen value of each row that lies at its ``tau``-quantile, without a sort and without a word from the host.
+
+    Args:
+        values (Tensor): ``(N, L)``.
+        chosen (Tensor): ``(N, L)``, bool, at least one True a row.
+        tau (float): The quantile, in [0, 1].
+        below (bool): Among two neighbouring order statistics, whether to take the lower one.
+
+    Returns:
+        Tensor: ``(N, 1)``.
+    """
+
+    def rank(last: Any) -> Any:
+        # The slack keeps 0.7 * 10 at 7: it is 7.000000000000001 in floating point.
+        return (last * tau + 1e-9) // 1 if below else -((1e-9 - last * tau) // 1)
+
+    # Rows have ranks of their own, selection has one for all: low fillers in each row make up the difference.
+    common = int(rank(values.shape[1] - 1))
+    lows = common - rank(chosen.sum(1, keepdim=True).double() - 1)
+    filler = torch.where((~chosen).cumsum(1, dtype=torch.int32) <= lows, -float('inf'), float('inf'))
+    return torch.where(chosen, values, filler).kthvalue(common + 1, 1, keepdim=True).values
 
 
 @TASK_UTILS.register_module()
@@ -71,3 +105,34 @@ class SelectiveCut(QuantileKeep):
     """
 
     below = True
+
+
+@TASK_UTILS.register_module()
+class SelectivePaste(QuantileKeep):
+    """KeepAugment's selective paste: what is pasted back is among the important regions of the image.
+
+    `KeepAugment: A Simple Information-Preserving Data Augmentation Approach <https://arxiv.org/abs/2011.11778>`_. A box may
+    fall only where the sum of the guide's map inside it is at least the ``tau``-quantile over all places of a box of that
+    size in that image; among these places it falls uniformly. It is :class:`SelectiveCut` of the negated map at
+    ``1 - tau``. :class:`KeepPaste` uses it.
+
+    Args:
+        guide (Guide | dict): What is important, e.g. ``dict(type='mmmix.InputGradient')``.
+        tau (float): The quantile, in [0, 1]. Defaults to 0.6.
+
+    Raises:
+        TypeError: If ``guide`` is not a guide.
+        ValueError: If ``tau`` lies outside [0, 1].
+
+    Example:
+        >>> import torch
+        >>> from mmmix import SelectivePaste, SpectralResidual
+        >>> keep = SelectivePaste(guide=SpectralResidual(), tau=1.0)
+        >>> importance = torch.zeros(1, 1, 8, 8)
+        >>> importance[..., 4:7, 2:5] = 1
+        >>> size = torch.tensor([3])
+        >>> [int(centre) for centre in keep(importance, size, size)]
+        [5, 3]
+    """
+
+    below = False

@@ -67,6 +67,11 @@ TABLE: tuple[Row, ...] = (
     Row('Mixup'),
     Row('CutMix'),
     Row('CutMix', dict(keep=_KEEP), tag='keep'),
+    Row('Cutout', dict(length=8), area_label=False),
+    Row('RandomErasing', area_label=False),
+    Row('KeepCutout', dict(length=(6, 9)), area_label=False),
+    Row('KeepRandomErasing', dict(fill=0.5), area_label=False),
+    Row('KeepCutMix'),
 )
 
 CASES = [(row, mode) for row in TABLE for mode in row.lam_modes]

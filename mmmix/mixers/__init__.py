@@ -1,7 +1,10 @@
 """Where a partner is mixed in: one file per method."""
 
 from .cutmix import BoxMixer, CutMix
+from .cutout import Cutout
 from .mix import Mix, Mixer
 from .mixup import Mixup
+from .presets import KeepCutMix, KeepCutout, KeepRandomErasing
+from .random_erasing import RandomErasing
 
-__all__ = ['BoxMixer', 'CutMix', 'Mix', 'Mixer', 'Mixup']
+__all__ = ['BoxMixer', 'CutMix', 'Cutout', 'KeepCutMix', 'KeepCutout', 'KeepRandomErasing', 'Mix', 'Mixer', 'Mixup', 'RandomErasing']

@@ -11,8 +11,8 @@ from .mix import Mixer, take_rows
 class BoxMixer(Mixer):
     """Base of mixers that paste one box of the partner into the same place of the own image.
 
-    A subclass overrides :meth:`box_size` or :meth:`boxes`. ``keep`` moves each box, after it was clipped, to another place
-    that holds it whole: the share of the label stays what the method drew.
+    A subclass overrides :meth:`box_size`, :meth:`place` or :meth:`boxes`. ``keep`` moves each box, after it was clipped, to
+    another place that holds it whole: the share of the label stays what the method drew.
     """
 
     cuts = True
@@ -32,15 +32,18 @@ class BoxMixer(Mixer):
             Box: Four integer tensors of as many boxes as shares, or ``(N,)`` with a ``keep``.
         """
         height, width = own.shape[-2:]
-        count, device = len(share), share.device
-        cy, cx = (random_index(size, count, device) for size in (height, width))
-        box = clipped(centred(cy, cx, *self.box_size(share, height, width)), height, width)
+        box = self.place(*self.box_size(share, height, width), height, width)
         if self.keep is None:
             return box
         top, bottom, left, right = (side.expand(len(own)) for side in box)
         heights, widths = bottom - top, right - left
         importance = self.importance(own, self.keep.guide)
         return centred(*self.keep(importance, heights, widths), heights, widths)
+
+    def place(self, heights: Tensor, widths: Tensor, height: int, width: int) -> Box:
+        """Where boxes of these sizes fall in an image before ``keep`` moves them: a uniform centre, clipped at the border."""
+        cy, cx = (random_index(size, len(heights), heights.device) for size in (height, width))
+        return clipped(centred(cy, cx, heights, widths), height, width)
 
     def draw(self, own: Tensor, other: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """The mask of the boxes: one box for the batch with ``'batch'``, which ``keep`` may move in each image by itself."""

@@ -285,7 +285,8 @@ class Mixer(Part):
             tuple[Tensor, Tensor]: Mixed images, and the own mask that they were mixed with, which broadcasts to
             ``(N, 1, H, W)``.
         """
-        gathered = take_rows(pool, partner)
+        # A label-preserving method mixes with a fill: there is nobody to gather.
+        gathered = images if self.label_preserving else take_rows(pool, partner)
         if self._scene is not None:
             self._scene.other = gathered
         if share.numel() == 1:
@@ -295,7 +296,7 @@ class Mixer(Part):
             return torch.where(mask, images, other), mask
         # The label is taken from the mask in the images' precision: half-precision pixels get half-precision shares.
         mask = mask.to(images.dtype)
-        mixes_in_place = other is gathered and not (gathered.requires_grad or images.requires_grad)
+        mixes_in_place = other is gathered is not images and not (gathered.requires_grad or images.requires_grad)
         mixed = other.lerp_(images, mask) if mixes_in_place else torch.lerp(other, images, mask)
         return mixed, mask
 
