@@ -41,6 +41,31 @@ def require_file(path: str, what: str) -> str:
     return path
 
 
+def last_checkpoint(work_dir: str) -> str | None:
+    """Find the checkpoint to resume from, also after a crash and in a work dir that was moved.
+
+    MMEngine notes the path of each complete checkpoint in a file. That file is empty if the process dies while it is
+    written, and outdated if the work dir is moved.
+
+    Args:
+        work_dir (str): The work dir of the run.
+
+    Returns:
+        str | None: The checkpoint; None if no checkpoint was completed.
+    """
+    note = Path(work_dir, 'last_checkpoint')
+    if not note.is_file():
+        return None
+    noted = note.read_text(encoding='utf-8').strip()
+    if '://' in noted or Path(noted).is_file():
+        return noted
+    if noted:
+        moved = note.with_name(Path(noted).name)
+        return str(moved) if moved.is_file() else None
+    checkpoints = [*note.parent.glob('epoch_*.pth'), *note.parent.glob('iter_*.pth')]
+    return str(max(checkpoints, key=lambda path: path.stat().st_mtime_ns)) if checkpoints else None
+
+
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments that training and testing share.
 

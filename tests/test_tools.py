@@ -174,6 +174,29 @@ def test_workers_persist_only_where_there_are_some(loader, flags, expected):
     assert 'missing' not in config
 
 
+def test_last_checkpoint_survives_a_crash_and_a_move(tmp_path):
+    note = tmp_path / 'last_checkpoint'
+    assert cli.last_checkpoint(str(tmp_path)) is None
+    note.touch()  # the process died between opening and writing
+    assert cli.last_checkpoint(str(tmp_path)) is None
+    for second, name in enumerate(['epoch_9.pth', 'epoch_10.pth', 'best.pth']):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (second, second))
+    assert cli.last_checkpoint(str(tmp_path)) == str(tmp_path / 'epoch_10.pth')
+    note.write_text(str(tmp_path / 'epoch_9.pth'))
+    assert cli.last_checkpoint(str(tmp_path)) == str(tmp_path / 'epoch_9.pth')
+    note.write_text('/before/the/move/epoch_9.pth')
+    assert cli.last_checkpoint(str(tmp_path)) == str(tmp_path / 'epoch_9.pth')
+    note.write_text('/deleted/epoch_8.pth')
+    assert cli.last_checkpoint(str(tmp_path)) is None
+
+
+def test_resume_without_a_checkpoint_starts_from_the_beginning(tool, tmp_path, capsys):
+    tool('train.py', 'tiny.py', '--resume', '--work-dir', 'new')
+    assert 'new has no checkpoint: training starts from the beginning.' in capsys.readouterr().out
+    assert (tmp_path / 'new' / 'epoch_1.pth').exists()
+
+
 @pytest.mark.parametrize('script', ['dist_run.sh', 'dist_test.sh', 'dist_train.sh', 'slurm_train.sh'])
 def test_scripts_say_how_to_use_them(script):
     result = subprocess.run(['bash', str(TOOLS / script)], capture_output=True, text=True, check=False)
@@ -224,11 +247,11 @@ def test_killed_run_resumes_to_the_same_end(tool, tmp_path):
         time.sleep(0.02)
     killed.send_signal(signal.SIGKILL)
     assert killed.wait() == -signal.SIGKILL
-    reached = int(re.search(r'epoch_(\d+)\.pth', (work_dir / 'last_checkpoint').read_text())[1])
-    assert 2 <= reached < 40
 
     tool('train.py', 'tiny.py', '--resume', *options)
-    assert f'resumed epoch: {reached}, iter: {2 * reached}' in log_of(work_dir)
+    epoch, iteration = map(int, re.search(r'resumed epoch: (\d+), iter: (\d+)', log_of(work_dir)).groups())
+    assert 2 <= epoch < 40
+    assert iteration == 2 * epoch
     tool('train.py', 'tiny.py', '--work-dir', 'whole', *options)
     ends = [torch.load(path / 'epoch_40.pth', weights_only=False) for path in (work_dir, tmp_path / 'whole')]
     assert ends[0]['meta']['iter'] == ends[1]['meta']['iter'] == 80

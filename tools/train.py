@@ -55,9 +55,13 @@ def main() -> None:
     """Train."""
     args = parse_args()
     config = cli.load_config(args)
+    if args.resume == 'auto':
+        args.resume = cli.last_checkpoint(config.work_dir)
+        if args.resume is None:
+            print(f'{config.work_dir} has no checkpoint: training starts from the beginning.')
     if args.resume is not None:
         config.resume = True
-        config.load_from = None if args.resume == 'auto' else cli.require_file(args.resume, 'checkpoint')
+        config.load_from = cli.require_file(args.resume, 'checkpoint')
     if args.amp:
         use_amp(config)
     if args.no_validate:
