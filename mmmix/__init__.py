@@ -30,7 +30,8 @@ def _check_family() -> None:
     if missing:
         raise ImportError(
             f'mmmix needs {", ".join(missing)}: run `pip install "mmmix[onedl]"`, or `pip install "mmmix[openmmlab]"` '
-            'for the original distributions.')
+            'for the original distributions.'
+        )
     for distributions, first, beyond in _FAMILY.values():
         for distribution in distributions:
             try:
@@ -38,15 +39,29 @@ def _check_family() -> None:
             except metadata.PackageNotFoundError:
                 continue
             if not first <= _numbers(found) < beyond:
-                warnings.warn(f'mmmix was not tried with {distribution} {found}: install '
-                              f'"{distribution}>={".".join(map(str, first))},<{".".join(map(str, beyond))}".', stacklevel=3)
+                warnings.warn(
+                    f'mmmix was not tried with {distribution} {found}: install '
+                    f'"{distribution}>={".".join(map(str, first))},<{".".join(map(str, beyond))}".',
+                    stacklevel=3,
+                )
             break
 
 
 _check_family()
 
 #: Packages and modules whose ``__all__`` is reachable as ``mmmix.<name>``, imported when first asked for.
-_ROOMS = ('mixers', 'partners', 'keep', 'guides', 'labels', 'models', 'datasets', 'engine', 'evaluation', 'visualization')
+_ROOMS = (
+    'mixers',
+    'partners',
+    'keep',
+    'guides',
+    'labels',
+    'models',
+    'datasets',
+    'engine',
+    'evaluation',
+    'visualization',
+)
 
 
 def __getattr__(name: str):

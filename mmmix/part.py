@@ -28,6 +28,7 @@ class Part:
     model: Any = None
 
     def __new__(cls, *args, **kwargs):
+        """Refuse arguments that the class does not take, in one line that lists those it takes."""
         takes = inspect.signature(cls.__init__).parameters
         if not any(p.kind is p.VAR_KEYWORD for p in takes.values()):
             unknown = [name for name in kwargs if name not in takes]
@@ -61,8 +62,10 @@ class Part:
             RuntimeError: If no model was bound.
         """
         if self.model is None:
-            raise RuntimeError(f"{type(self).__name__} looks at the model: use type='mmmix.MixClassifier' in place of "
-                               "'ImageClassifier' (or call `bind(model)`).")
+            raise RuntimeError(
+                f"{type(self).__name__} looks at the model: use type='mmmix.MixClassifier' in place of "
+                "'ImageClassifier' (or call `bind(model)`)."
+            )
         return self.model
 
     def __repr__(self) -> str:
@@ -168,7 +171,7 @@ class Labels(Part):
     def relabel(self, mix: 'Mix') -> 'Mix':
         """The same mix with this policy's shares, and the scores that follow from them."""
         lam, lam_partner = self.shares(mix)
-        own, other = mix.pool_scores[:len(lam)], mix.pool_scores.index_select(0, mix.partner)
+        own, other = mix.pool_scores[: len(lam)], mix.pool_scores.index_select(0, mix.partner)
         scores = lam[:, None] * own + lam_partner[:, None] * other
         return replace(mix, scores=scores.to(own.dtype), lam=lam, lam_partner=lam_partner)
 

@@ -1,7 +1,7 @@
 """The registries of mmmix: children of mmpretrain's, with the scope ``mmmix``.
 
-A stock mmpretrain config names a type of mmmix as ``type='mmmix.CutMix'``. MMEngine then imports this module by itself and
-the registries import their ``locations`` when they are first asked, so ``custom_imports`` is never needed.
+A stock mmpretrain config names a type of mmmix as ``type='mmmix.CutMix'``. MMEngine then imports this module by itself
+and the registries import their ``locations`` when they are first asked, so ``custom_imports`` is never needed.
 
 Guides, partners, keeps and labels are registered in :data:`TASK_UTILS`, mixers in :data:`BATCH_AUGMENTS`.
 """

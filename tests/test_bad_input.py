@@ -30,16 +30,19 @@ def test_unknown_argument(build) -> None:
     says(error, '`alhpa`', 'it takes alpha, prob, lam_mode')
 
 
-@pytest.mark.parametrize(('args', 'words'), [
-    (dict(alpha=0), ('`alpha`', 'above 0')),
-    (dict(alpha=-1.0), ('`alpha`', 'above 0')),
-    (dict(alpha='1'), ('`alpha`', 'above 0')),
-    (dict(prob=1.5), ('`prob`', '[0, 1]')),
-    (dict(prob=-0.1), ('`prob`', '[0, 1]')),
-    (dict(lam_mode='sample'), ('`lam_mode`', "'elem'")),
-    (dict(partners=dict(type='mmmix.InputGradient')), ('`partners`', 'Partners')),
-    (dict(keep=InputGradient()), ('`keep`', 'Keep')),
-])
+@pytest.mark.parametrize(
+    ('args', 'words'),
+    [
+        (dict(alpha=0), ('`alpha`', 'above 0')),
+        (dict(alpha=-1.0), ('`alpha`', 'above 0')),
+        (dict(alpha='1'), ('`alpha`', 'above 0')),
+        (dict(prob=1.5), ('`prob`', '[0, 1]')),
+        (dict(prob=-0.1), ('`prob`', '[0, 1]')),
+        (dict(lam_mode='sample'), ('`lam_mode`', "'elem'")),
+        (dict(partners=dict(type='mmmix.InputGradient')), ('`partners`', 'Partners')),
+        (dict(keep=InputGradient()), ('`keep`', 'Keep')),
+    ],
+)
 def test_arguments_out_of_range(args: dict, words: tuple[str, ...]) -> None:
     with pytest.raises((TypeError, ValueError)) as error:
         CutMix(**args)
@@ -56,27 +59,33 @@ def test_keep_needs_a_cut() -> None:
     says(error, 'Mixup', 'remove `keep`')
 
 
-@pytest.mark.parametrize(('args', 'words'), [
-    (dict(guide=InputGradient(), tau=1.2), ('`tau`', '[0, 1]')),
-    (dict(guide=None), ('needs a guide', 'mmmix.InputGradient')),
-    (dict(guide=dict(type='mmmix.Permutation')), ('`guide`', 'Guide')),
-])
+@pytest.mark.parametrize(
+    ('args', 'words'),
+    [
+        (dict(guide=InputGradient(), tau=1.2), ('`tau`', '[0, 1]')),
+        (dict(guide=None), ('needs a guide', 'mmmix.InputGradient')),
+        (dict(guide=dict(type='mmmix.Permutation')), ('`guide`', 'Guide')),
+    ],
+)
 def test_selective_cut_arguments(args: dict, words: tuple[str, ...]) -> None:
     with pytest.raises((TypeError, ValueError)) as error:
         SelectiveCut(**args)
     says(error, *words)
 
 
-@pytest.mark.parametrize(('images', 'scores', 'words'), [
-    (IMAGES, torch.arange(4), ('(N, K)', 'one_hot')),
-    (IMAGES, [0, 1, 2, 3], ('list', 'one-hot')),
-    (IMAGES, None, ('NoneType', 'one-hot')),
-    (IMAGES, torch.eye(3), ('4 images but 3 labels', )),
-    (IMAGES[:0], SCORES[:0], ('empty', )),
-    (IMAGES[0], SCORES, ('(N, C, H, W)', )),
-    ((IMAGES * 255).to(torch.uint8), SCORES, ('floating point', '.float()')),
-    (IMAGES.numpy(), SCORES, ('floating point', )),
-])
+@pytest.mark.parametrize(
+    ('images', 'scores', 'words'),
+    [
+        (IMAGES, torch.arange(4), ('(N, K)', 'one_hot')),
+        (IMAGES, [0, 1, 2, 3], ('list', 'one-hot')),
+        (IMAGES, None, ('NoneType', 'one-hot')),
+        (IMAGES, torch.eye(3), ('4 images but 3 labels',)),
+        (IMAGES[:0], SCORES[:0], ('empty',)),
+        (IMAGES[0], SCORES, ('(N, C, H, W)',)),
+        ((IMAGES * 255).to(torch.uint8), SCORES, ('floating point', '.float()')),
+        (IMAGES.numpy(), SCORES, ('floating point',)),
+    ],
+)
 @pytest.mark.parametrize('mixer', [CutMix(), Mixup(lam_mode='elem')], ids=['cutmix', 'mixup'])
 def test_batches_that_cannot_be_mixed(mixer, images, scores, words: tuple[str, ...]) -> None:
     if isinstance(mixer, Mixup) and '(N, C, H, W)' in words:
@@ -102,7 +111,9 @@ def test_non_finite_images_are_found_when_asked(value: float) -> None:
 
 
 def test_a_guide_in_the_stock_classifier() -> None:
-    model = ImageClassifier(train_cfg=dict(augments=deepcopy(GUIDED)), **deepcopy(RESNET), data_preprocessor=dict(num_classes=5))
+    model = ImageClassifier(
+        train_cfg=dict(augments=deepcopy(GUIDED)), **deepcopy(RESNET), data_preprocessor=dict(num_classes=5)
+    )
     with pytest.raises(RuntimeError) as error:
         model.data_preprocessor(data(), training=True)
     says(error, 'InputGradient', "type='mmmix.MixClassifier'")
@@ -129,14 +140,20 @@ def test_sample_idx_missing() -> None:
     says(error, '`sample_idx`', 'meta_keys')
 
 
-@pytest.mark.parametrize(('samples', 'words'), [
-    ([DataSample(), DataSample()], ('Sample 0', '`gt_label`', '`gt_score`')),
-    ([DataSample().set_gt_label(0), DataSample()], ('Sample 1', '`gt_label`')),
-    ([DataSample().set_gt_label([0, 1]), DataSample().set_gt_label(1)], ('2 labels', 'num_classes')),
-    ([DataSample().set_gt_score(torch.eye(7)[i]) for i in range(2)], ('7 classes', 'the head has 5', '`num_classes`')),
-    ([MultiTaskDataSample(), MultiTaskDataSample()], ('MultiTaskDataSample', 'ImageClassifier')),
-    (None, ('labels', '`gt_label`')),
-])
+@pytest.mark.parametrize(
+    ('samples', 'words'),
+    [
+        ([DataSample(), DataSample()], ('Sample 0', '`gt_label`', '`gt_score`')),
+        ([DataSample().set_gt_label(0), DataSample()], ('Sample 1', '`gt_label`')),
+        ([DataSample().set_gt_label([0, 1]), DataSample().set_gt_label(1)], ('2 labels', 'num_classes')),
+        (
+            [DataSample().set_gt_score(torch.eye(7)[i]) for i in range(2)],
+            ('7 classes', 'the head has 5', '`num_classes`'),
+        ),
+        ([MultiTaskDataSample(), MultiTaskDataSample()], ('MultiTaskDataSample', 'ImageClassifier')),
+        (None, ('labels', '`gt_label`')),
+    ],
+)
 def test_labels_that_cannot_be_mixed(samples, words: tuple[str, ...]) -> None:
     with pytest.raises((TypeError, ValueError)) as error:
         classifier().loss(torch.rand(2, 3, 32, 32), samples)
@@ -145,22 +162,35 @@ def test_labels_that_cannot_be_mixed(samples, words: tuple[str, ...]) -> None:
 
 def test_number_of_classes_unknown() -> None:
     with pytest.raises(ValueError) as error:
-        MODELS.build(dict(type='mmmix.MixClassifier', backbone=deepcopy(RESNET['backbone']), head=dict(type='mmpretrain.ClsHead')))
+        MODELS.build(
+            dict(
+                type='mmmix.MixClassifier', backbone=deepcopy(RESNET['backbone']), head=dict(type='mmpretrain.ClsHead')
+            )
+        )
     says(error, '`num_classes`')
 
 
-@pytest.mark.parametrize(('head', 'words'), [
-    (dict(type='mmpretrain.LinearClsHead', cal_acc=True), ('`cal_acc=True`', '`mix_acc`')),
-    (dict(type='mmpretrain.ArcFaceClsHead'), ('ArcFaceClsHead', 'label shares')),
-    (dict(type='mmpretrain.LinearClsHead', loss=dict(type='mmpretrain.SeesawLoss', num_classes=5)), ('SeesawLoss', 'label shares')),
-    (dict(type='mmmix.SUMixHead', loss=dict(type='mmpretrain.CrossEntropyLoss', use_sigmoid=True)), ('SUMixHead', 'use_sigmoid')),
-    (dict(type='mmmix.SUMixHead', loss=dict(type='mmpretrain.FocalLoss')), ('SUMixHead', 'FocalLoss')),
-    (dict(type='mmmix.SUMixHead', gamma=-1), ('`gamma`', )),
-    (dict(type='mmmix.SUMixHead', scale=0), ('`scale`', )),
-    (dict(type='mmmix.SUMixHead', regularizer='all'), ('`regularizer`', "'both'")),
-    (dict(type='mmmix.SUMixHead', lam_reduction='mean'), ('`lam_reduction`', "'sample'")),
-    (dict(type='mmmix.SUMixHead', clean_pass='eval'), ('`clean_pass`', "'detached'")),
-])
+@pytest.mark.parametrize(
+    ('head', 'words'),
+    [
+        (dict(type='mmpretrain.LinearClsHead', cal_acc=True), ('`cal_acc=True`', '`mix_acc`')),
+        (dict(type='mmpretrain.ArcFaceClsHead'), ('ArcFaceClsHead', 'label shares')),
+        (
+            dict(type='mmpretrain.LinearClsHead', loss=dict(type='mmpretrain.SeesawLoss', num_classes=5)),
+            ('SeesawLoss', 'label shares'),
+        ),
+        (
+            dict(type='mmmix.SUMixHead', loss=dict(type='mmpretrain.CrossEntropyLoss', use_sigmoid=True)),
+            ('SUMixHead', 'use_sigmoid'),
+        ),
+        (dict(type='mmmix.SUMixHead', loss=dict(type='mmpretrain.FocalLoss')), ('SUMixHead', 'FocalLoss')),
+        (dict(type='mmmix.SUMixHead', gamma=-1), ('`gamma`',)),
+        (dict(type='mmmix.SUMixHead', scale=0), ('`scale`',)),
+        (dict(type='mmmix.SUMixHead', regularizer='all'), ('`regularizer`', "'both'")),
+        (dict(type='mmmix.SUMixHead', lam_reduction='mean'), ('`lam_reduction`', "'sample'")),
+        (dict(type='mmmix.SUMixHead', clean_pass='eval'), ('`clean_pass`', "'detached'")),
+    ],
+)
 def test_heads_that_cannot_take_the_shares(head: dict, words: tuple[str, ...]) -> None:
     with pytest.raises(ValueError) as error:
         classifier({**RESNET, 'head': dict(num_classes=5, in_channels=64, **head)})
@@ -176,12 +206,21 @@ def test_a_stock_mixer_under_a_head_that_needs_the_mix() -> None:
 
 def test_train_cfg_with_other_keys_and_two_sources_of_mixers() -> None:
     with pytest.raises(ValueError) as error:
-        MODELS.build(dict(type='mmmix.MixClassifier', train_cfg=dict(augments=dict(type='mmmix.CutMix'), alpha=1), **deepcopy(DEIT)))
+        MODELS.build(
+            dict(
+                type='mmmix.MixClassifier',
+                train_cfg=dict(augments=dict(type='mmmix.CutMix'), alpha=1),
+                **deepcopy(DEIT),
+            )
+        )
     says(error, '`train_cfg`', "['alpha']")
     with pytest.raises(ValueError) as error:
-        MODELS.build(dict(
-            type='mmmix.MixClassifier',
-            train_cfg=dict(augments=dict(type='mmmix.CutMix')),
-            data_preprocessor=dict(batch_augments=dict(augments=dict(type='mmmix.CutMix'))),
-            **deepcopy(DEIT)))
+        MODELS.build(
+            dict(
+                type='mmmix.MixClassifier',
+                train_cfg=dict(augments=dict(type='mmmix.CutMix')),
+                data_preprocessor=dict(batch_augments=dict(augments=dict(type='mmmix.CutMix'))),
+                **deepcopy(DEIT),
+            )
+        )
     says(error, 'keep one')

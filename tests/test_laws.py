@@ -88,7 +88,7 @@ def test_contract_and_inputs_stay(row: Row, mode: str) -> None:
     mix = mixer.mix(images, scores)
     assert isinstance(mix, Mix)
     assert torch.equal(mix.pool[:N], images)
-    assert mix.partner.shape == (N, ) and mix.lam.shape == (N, ) and mix.lam_partner.shape == (N, )
+    assert mix.partner.shape == (N,) and mix.lam.shape == (N,) and mix.lam_partner.shape == (N,)
     assert mix.lam.dtype == torch.float32 and mix.mask.dtype == torch.float32
     assert torch.equal(images, before[0]) and torch.equal(scores, before[1])
     out[0].zero_()
@@ -185,6 +185,7 @@ def test_no_parameters_and_no_trace(row: Row, mode: str) -> None:
 def test_keep_moves_a_cut_and_never_resizes_it() -> None:
     """The label shares of CutMix with a keep follow the law of CutMix without one (two-sample Kolmogorov-Smirnov)."""
     from scipy.stats import ks_2samp
+
     images = torch.rand(512, 1, 16, 12)
     images[:, :, 4:12, 3:9] *= 20
     scores = torch.eye(8).repeat(64, 1)

@@ -1,6 +1,8 @@
 """MixClassifier: mmpretrain's networks and MMEngine's machinery around it, one clean pass, what it logs."""
 
+import logging
 from copy import deepcopy
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,29 +13,38 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
+from mmmix import CutMix, Mixup
+from mmmix.models.classifiers.recipe import Recipe
+
 GUIDED = dict(
-    type='mmmix.CutMix', alpha=1.0, keep=dict(type='mmmix.SelectiveCut', guide=dict(type='mmmix.InputGradient')))
+    type='mmmix.CutMix', alpha=1.0, keep=dict(type='mmmix.SelectiveCut', guide=dict(type='mmmix.InputGradient'))
+)
 RESNET = dict(
     backbone=dict(type='mmpretrain.ResNet_CIFAR', depth=18, base_channels=8, stem_channels=8),
     neck=dict(type='mmpretrain.GlobalAveragePooling'),
-    head=dict(type='mmpretrain.LinearClsHead', num_classes=5, in_channels=64))
+    head=dict(type='mmpretrain.LinearClsHead', num_classes=5, in_channels=64),
+)
 SUMIX = {**RESNET, 'head': dict(type='mmmix.SUMixHead', num_classes=5, in_channels=64)}
 DEIT = dict(
     backbone=dict(
         type='mmpretrain.VisionTransformer',
         arch=dict(embed_dims=16, num_layers=2, num_heads=2, feedforward_channels=32),
         img_size=32,
-        patch_size=8),
-    head=dict(type='mmpretrain.VisionTransformerClsHead', num_classes=5, in_channels=16))
+        patch_size=8,
+    ),
+    head=dict(type='mmpretrain.VisionTransformerClsHead', num_classes=5, in_channels=16),
+)
 SWIN = dict(
     backbone=dict(
         type='mmpretrain.SwinTransformer',
         arch=dict(embed_dims=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 1, 1]),
         img_size=64,
         patch_size=2,
-        window_size=4),
+        window_size=4,
+    ),
     neck=dict(type='mmpretrain.GlobalAveragePooling'),
-    head=dict(type='mmpretrain.LinearClsHead', num_classes=5, in_channels=64))
+    head=dict(type='mmpretrain.LinearClsHead', num_classes=5, in_channels=64),
+)
 
 
 def classifier(network: dict = RESNET, augments: dict | list | None = GUIDED, **cfg):
@@ -52,8 +63,9 @@ def count_passes(model) -> list[int]:
     return passes
 
 
-@pytest.mark.parametrize(('network', 'size'), [(RESNET, 32), (SUMIX, 32), (DEIT, 32), (SWIN, 64)],
-                         ids=['resnet', 'sumix', 'deit', 'swin'])
+@pytest.mark.parametrize(
+    ('network', 'size'), [(RESNET, 32), (SUMIX, 32), (DEIT, 32), (SWIN, 64)], ids=['resnet', 'sumix', 'deit', 'swin']
+)
 def test_trains_mmpretrain_networks_unchanged(network: dict, size: int) -> None:
     model = classifier(network)
     optim = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.01))
@@ -64,14 +76,18 @@ def test_trains_mmpretrain_networks_unchanged(network: dict, size: int) -> None:
     assert any(not torch.equal(v, before[k]) for k, v in model.named_parameters())
     model.eval()
     predictions = model.val_step(data(size=size))
-    assert len(predictions) == 6 and predictions[0].pred_score.shape == (5, )
+    assert len(predictions) == 6 and predictions[0].pred_score.shape == (5,)
 
 
-@pytest.mark.parametrize('head', [
-    dict(type='mmpretrain.LinearClsHead'),
-    dict(type='mmmix.SUMixHead', clean_pass='train'),
-    dict(type='mmmix.SUMixHead', clean_pass='detached'),
-], ids=['plain', 'sumix-train', 'sumix-detached'])
+@pytest.mark.parametrize(
+    'head',
+    [
+        dict(type='mmpretrain.LinearClsHead'),
+        dict(type='mmmix.SUMixHead', clean_pass='train'),
+        dict(type='mmmix.SUMixHead', clean_pass='detached'),
+    ],
+    ids=['plain', 'sumix-train', 'sumix-detached'],
+)
 def test_at_most_one_clean_pass(head: dict) -> None:
     model = classifier({**RESNET, 'head': dict(num_classes=5, in_channels=64, **head)})
     model.hard_table = object()
@@ -95,7 +111,12 @@ def test_logs_say_what_was_mixed(monkeypatch: pytest.MonkeyPatch) -> None:
     mixes = []
     mixer = next(model.mixers())
     original = mixer.mix
-    monkeypatch.setattr(mixer, 'mix', lambda *args: mixes.append(original(*args)) or mixes[-1])
+
+    def listened(*args: Tensor):
+        mixes.append(original(*args))
+        return mixes[-1]
+
+    monkeypatch.setattr(mixer, 'mix', listened)
     logits: list[Tensor] = []
     model.head.register_forward_hook(lambda module, args, output: logits.append(output))
     losses = model.loss(inputs, samples)
@@ -136,10 +157,11 @@ def test_stock_augments_run_too_and_the_config_is_left_alone() -> None:
 
 
 def test_the_mixer_is_drawn_with_its_probability() -> None:
-    from mmmix.models.classifiers.recipe import Recipe
-    recipe = Recipe(['a', 'b', None], [0.5, 0.2, 0.3])
+
+    a, b = CutMix(), Mixup()
+    recipe = Recipe([a, b, None], [0.5, 0.2, 0.3])
     drawn = [recipe.choose() for _ in range(3000)]
-    for augment, prob in zip(['a', 'b', None], [0.5, 0.2, 0.3], strict=True):
+    for augment, prob in zip([a, b, None], [0.5, 0.2, 0.3], strict=True):
         assert abs(drawn.count(augment) / 3000 - prob) < 0.04
 
 
@@ -176,19 +198,18 @@ def test_channels_last() -> None:
 def test_switch_recipe_and_ema() -> None:
     from mmengine.model import ExponentialMovingAverage
     from mmpretrain.engine.hooks import SwitchRecipeHook
-    hook = SwitchRecipeHook(schedule=[
-        dict(action_epoch=1, batch_augments=dict(augments=dict(type='mmmix.Mixup', alpha=1.0))),
-        dict(action_epoch=2, batch_augments=None),
-    ])
+
+    hook = SwitchRecipeHook(
+        schedule=[
+            dict(action_epoch=1, batch_augments=dict(augments=dict(type='mmmix.Mixup', alpha=1.0))),
+            dict(action_epoch=2, batch_augments=None),
+        ]
+    )
     model = classifier(SUMIX)
     average = ExponentialMovingAverage(model)
     assert next(average.module.mixers()).model is average.module, 'the copy looks at itself, not at the original'
 
-    class Runner:
-        pass
-
-    runner = Runner()
-    runner.model, runner.logger = model, __import__('logging').getLogger()
+    runner = SimpleNamespace(model=model, logger=logging.getLogger(), epoch=-1)
     optim = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.01))
     names = []
     for epoch in range(3):
@@ -203,6 +224,7 @@ def test_switch_recipe_and_ema() -> None:
 
 def test_a_switched_recipe_is_bound_before_it_mixes() -> None:
     from mmpretrain.models.utils.batch_augments import RandomBatchAugment
+
     model = classifier(augments=None)
     model.data_preprocessor.batch_augments = RandomBatchAugment(augments=GUIDED)
     model.data_preprocessor.to_onehot = True
@@ -249,7 +271,6 @@ def test_partners_from_outside_the_batch_get_their_clean_view() -> None:
     from mmmix.part import Partners
 
     class Outside(Partners):
-
         def __call__(self, images: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             return torch.cat([images, images[:2]]), torch.cat([scores, scores[:2]]), torch.tensor([6, 7, 1, 2, 3, 4])
 

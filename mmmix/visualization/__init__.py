@@ -1,3 +1,5 @@
-"""Part of mmmix."""
+"""Pictures of what mixers do."""
 
-__all__: list[str] = []
+from .draw_mix import draw_mix, to_pixels
+
+__all__ = ['draw_mix', 'to_pixels']

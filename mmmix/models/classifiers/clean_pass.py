@@ -67,14 +67,16 @@ class CleanPass:
 
     def _gradient(self, target: str) -> Tensor:
         if self.mode == 'train':
-            # The loss will go back through this very pass, so its graph stays. Guides speak before heads do, so the images
-            # can still become leaves here.
+            # The loss will go back through this very pass, so its graph stays. Guides speak before heads do, so the
+            # images can still become leaves here.
             if self._leaf is None:
-                assert self._outputs is None, 'saliency must be asked for before the logits of a clean pass in train mode'
+                assert self._outputs is None, (
+                    'saliency must be asked for before the logits of a clean pass in train mode'
+                )
                 self._leaf = self.images.detach().requires_grad_()
                 self._outputs = self._forward(self._leaf)
-            total = target_logits(self._outputs[1], self.scores, target)
-            gradient, = torch.autograd.grad(total, self._leaf, retain_graph=True)
+            total = target_logits(self.logits, self.scores, target)
+            (gradient,) = torch.autograd.grad(total, self._leaf, retain_graph=True)
             return saliency(gradient)
         found, self._outputs = input_gradient(self.model, self.images, self.scores, target, self._forward)
         return found

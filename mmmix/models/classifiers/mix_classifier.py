@@ -34,13 +34,13 @@ class MixClassifier(ImageClassifier):
     """``ImageClassifier`` for mixers that look at the model, and for heads that understand mixes.
 
     Backbones, necks, heads and ``train_cfg`` are mmpretrain's; only the ``type`` changes. The batch is mixed inside
-    :meth:`loss` in place of the data preprocessor, so that guides can ask for gradients, partners for the identity of the
-    samples, and heads for the :class:`mmmix.Mix`. A head with ``loss_mix(feats, mix, clean)`` is given the whole story,
-    any other one the soft ``gt_score`` as usual. What the network thinks of the clean batch is computed at most once a step
-    and shared. The checkpoint is a plain classifier's.
+    :meth:`loss` in place of the data preprocessor, so that guides can ask for gradients, partners for the identity of
+    the samples, and heads for the :class:`mmmix.Mix`. A head with ``loss_mix(feats, mix, clean)`` is given the whole
+    story, any other one the soft ``gt_score`` as usual. What the network thinks of the clean batch is computed at most
+    once a step and shared. The checkpoint is a plain classifier's.
 
-    Besides the losses it logs ``mix_acc`` (share-weighted accuracy on the mixed batch, percent), ``lam`` (mean share of the
-    own label) and ``mixed`` (fraction of samples whose label was mixed).
+    Besides the losses it logs ``mix_acc`` (share-weighted accuracy on the mixed batch, percent), ``lam`` (mean share of
+    the own label) and ``mixed`` (fraction of samples whose label was mixed).
 
     Args:
         backbone (dict): The backbone.
@@ -53,12 +53,12 @@ class MixClassifier(ImageClassifier):
         init_cfg (dict, optional): Initialization. Defaults to None.
 
     Raises:
-        ValueError: If the number of classes is unknown, if ``train_cfg`` has other keys, or if the head cannot take label
-            shares.
+        ValueError: If the number of classes is unknown, if ``train_cfg`` has other keys, or if the head cannot take
+            label shares.
 
     Note:
-        ``SwitchRecipeHook`` and ``EMAHook`` work as with ``ImageClassifier``. The uncertainty layer of a SUMix head is the
-        only thing in a checkpoint that a plain classifier does not know; it ignores it.
+        ``SwitchRecipeHook`` and ``EMAHook`` work as with ``ImageClassifier``. The uncertainty layer of a SUMix head is
+        the only thing in a checkpoint that a plain classifier does not know; it ignores it.
 
     Example:
         >>> import torch
@@ -69,29 +69,36 @@ class MixClassifier(ImageClassifier):
         ...     backbone=dict(type='mmpretrain.ResNet_CIFAR', depth=18),
         ...     neck=dict(type='mmpretrain.GlobalAveragePooling'),
         ...     head=dict(type='mmpretrain.LinearClsHead', num_classes=10, in_channels=512),
-        ...     train_cfg=dict(augments=dict(type='mmmix.CutMix', keep=keep)))
+        ...     train_cfg=dict(augments=dict(type='mmmix.CutMix', keep=keep)),
+        ... )
         >>> samples = [DataSample().set_gt_label(i) for i in range(4)]
         >>> sorted(model.loss(torch.rand(4, 3, 32, 32), samples))
         ['lam', 'loss', 'mix_acc', 'mixed']
     """
 
-    def __init__(self,
-                 backbone: dict,
-                 neck: dict | None = None,
-                 head: dict | None = None,
-                 pretrained: str | None = None,
-                 train_cfg: dict | None = None,
-                 data_preprocessor: dict | nn.Module | None = None,
-                 init_cfg: dict | None = None):
+    def __init__(
+        self,
+        backbone: dict,
+        neck: dict | None = None,
+        head: dict | None = None,
+        pretrained: str | None = None,
+        train_cfg: dict | None = None,
+        data_preprocessor: dict | nn.Module | None = None,
+        init_cfg: dict | None = None,
+    ):
         # mmpretrain's RandomBatchAugment appends to the `probs` it is given: hand it copies.
         train_cfg = deepcopy(train_cfg)
         unknown = set(train_cfg or ()) - {'augments', 'probs'}
         if unknown:
-            raise ValueError(f'MixClassifier: `train_cfg` takes `augments` and `probs`, but got {sorted(unknown)}: remove them.')
+            raise ValueError(
+                f'MixClassifier: `train_cfg` takes `augments` and `probs`, but got {sorted(unknown)}: remove them.'
+            )
         if isinstance(data_preprocessor, dict) or data_preprocessor is None:
             data_preprocessor = deepcopy(data_preprocessor) or {}
             if train_cfg and data_preprocessor.get('batch_augments'):
-                raise ValueError('MixClassifier: both `train_cfg` and `data_preprocessor.batch_augments` name mixers: keep one.')
+                raise ValueError(
+                    'MixClassifier: both `train_cfg` and `data_preprocessor.batch_augments` name mixers: keep one.'
+                )
         super().__init__(backbone, neck, head, pretrained, train_cfg, data_preprocessor, init_cfg)
         if self.head is None:
             raise ValueError('MixClassifier mixes labels, so it needs a `head`.')
@@ -126,7 +133,9 @@ class MixClassifier(ImageClassifier):
         elif callable(given):
             recipe = Recipe([given])
         else:
-            raise TypeError(f'MixClassifier cannot run the batch augmentation {given!r}: use RandomBatchAugment or a mixer.')
+            raise TypeError(
+                f'MixClassifier cannot run the batch augmentation {given!r}: use RandomBatchAugment or a mixer.'
+            )
         self._check_head(recipe)
         for mixer in recipe.mixers():
             mixer.bind(self)
@@ -135,8 +144,9 @@ class MixClassifier(ImageClassifier):
     def _find_num_classes(self) -> int:
         known = getattr(self.head, 'num_classes', None) or getattr(self.data_preprocessor, 'num_classes', None)
         if known is None:
-            raise ValueError('MixClassifier must know the number of classes: set `num_classes` in `head` or in '
-                             '`data_preprocessor`.')
+            raise ValueError(
+                'MixClassifier must know the number of classes: set `num_classes` in `head` or in `data_preprocessor`.'
+            )
         if getattr(self.data_preprocessor, 'num_classes', known) is None:
             self.data_preprocessor.num_classes = known
         return int(known)
@@ -144,16 +154,22 @@ class MixClassifier(ImageClassifier):
     def _check_head(self, recipe: Recipe) -> None:
         name, loss = type(self.head).__name__, getattr(self.head, 'loss_module', None)
         if getattr(self.head, 'cal_acc', False):
-            raise ValueError(f'{name}: `cal_acc=True` cannot rate mixed labels: remove it, MixClassifier logs `mix_acc`.')
+            raise ValueError(
+                f'{name}: `cal_acc=True` cannot rate mixed labels: remove it, MixClassifier logs `mix_acc`.'
+            )
         if name in ('MultiTaskHead', 'ArcFaceClsHead') or type(loss).__name__ == 'SeesawLoss':
-            raise ValueError(f'{name} with {type(loss).__name__} needs whole class labels and cannot take the label shares of '
-                             'a mix: use a head with a softmax or sigmoid cross entropy, e.g. LinearClsHead.')
+            raise ValueError(
+                f'{name} with {type(loss).__name__} needs whole class labels and cannot take the label shares of '
+                'a mix: use a head with a softmax or sigmoid cross entropy, e.g. LinearClsHead.'
+            )
         foreign = [a for a in recipe.augments if a is not None and not isinstance(a, Mixer)]
         if foreign and hasattr(self.head, 'loss_mix'):
-            raise ValueError(f'{name} must know how images were mixed, which {type(foreign[0]).__name__} of '
-                             f"{type(foreign[0]).__module__.split('.')[0]} does not tell: use 'mmmix.{type(foreign[0]).__name__}'.")
+            raise ValueError(
+                f'{name} must know how images were mixed, which {type(foreign[0]).__name__} of '
+                f"{type(foreign[0]).__module__.split('.')[0]} does not tell: use 'mmmix.{type(foreign[0]).__name__}'."
+            )
 
-    # ---------------------------------------------------------------------------------------------------- one train step
+    # ------------------------------------------------------------------------------------------------- one train step
 
     def loss(self, inputs: Tensor, data_samples: Sequence[DataSample]) -> dict[str, Tensor]:
         """Mix a batch and calculate the losses.
@@ -178,8 +194,9 @@ class MixClassifier(ImageClassifier):
         finally:
             self._step = None
 
-    def _loss(self, inputs: Tensor, scores: Tensor, augment: Callable | None,
-              data_samples: Sequence[DataSample]) -> dict[str, Tensor]:
+    def _loss(
+        self, inputs: Tensor, scores: Tensor, augment: Callable | None, data_samples: Sequence[DataSample]
+    ) -> dict[str, Tensor]:
         assert self._step is not None
         if augment is None:
             mix = Mix.unmixed(inputs, scores)
@@ -209,7 +226,7 @@ class MixClassifier(ImageClassifier):
             losses = self.head.loss(self.extract_feat(images), soft_samples(scores))
         return {**losses, 'mix_acc': mix_accuracy(heard.pop(), scores)}
 
-    # ----------------------------------------------------------------------------------------------------- the clean view
+    # ------------------------------------------------------------------------------------------------- the clean view
 
     def open_pool(self, pool: Tensor, pool_scores: Tensor) -> None:
         """Called by a mixer that drew its partners: the clean pass may have to cover more than the batch."""
@@ -249,7 +266,9 @@ class MixClassifier(ImageClassifier):
             return
         sample_idx = [sample.get('sample_idx') for sample in data_samples]
         if None in sample_idx:
-            raise ValueError("The hard-sample memory needs `sample_idx` in every sample: keep it in PackInputs' `meta_keys`.")
+            raise ValueError(
+                "The hard-sample memory needs `sample_idx` in every sample: keep it in PackInputs' `meta_keys`."
+            )
         if self.hard_table is not None:
             self.observed = sample_idx, outcomes(mix, logits.detach(), step)
         for partners in remembering:
@@ -257,10 +276,10 @@ class MixClassifier(ImageClassifier):
 
 
 def outcomes(mix: Mix, logits: Tensor, step: Step) -> Tensor:
-    """What the network made of each clean image: 0 a hit, 1 a miss, -1 not seen unmixed. ``(N,)``, int8, on the device."""
+    """What the network made of each clean image: 0 a hit, 1 a miss, -1 not seen unmixed, as ``(N,)`` int8."""
     labels = step.scores.argmax(1)
     if step.clean is not None:
-        return (step.clean.logits[:len(labels)].detach().argmax(1) != labels).to(torch.int8)
+        return (step.clean.logits[: len(labels)].detach().argmax(1) != labels).to(torch.int8)
     missed = (logits.argmax(1) != labels).to(torch.int8)
     return missed if not mix.mixed else torch.where(mix.mask.flatten(1).amin(1) == 1, missed, -1)
 
@@ -290,23 +309,31 @@ def scores_of(data_samples: Sequence[Any] | None, num_classes: int, device: torc
     if not data_samples:
         raise ValueError('Mixing needs labels: pass data samples with `gt_label` or `gt_score`.')
     if isinstance(data_samples[0], MultiTaskDataSample):
-        raise TypeError('A MultiTaskDataSample has one label per task, so it has no single label to mix: train it with '
-                        "'ImageClassifier' and without mixers.")
+        raise TypeError(
+            'A MultiTaskDataSample has one label per task, so it has no single label to mix: train it with '
+            "'ImageClassifier' and without mixers."
+        )
     if all('gt_score' in sample for sample in data_samples):
         scores = torch.stack([sample.gt_score for sample in data_samples]).to(device)
         scores = scores if scores.is_floating_point() else scores.float()
     else:
         for i, sample in enumerate(data_samples):
             if 'gt_label' not in sample:
-                raise ValueError(f'Sample {i} has neither `gt_label` nor `gt_score`: load the annotations of the training set.')
+                raise ValueError(
+                    f'Sample {i} has neither `gt_label` nor `gt_score`: load the annotations of the training set.'
+                )
             if sample.gt_label.numel() != 1:
-                raise ValueError(f'Sample {i} has {sample.gt_label.numel()} labels: set `to_onehot=True` and `num_classes` in the '
-                                 '`data_preprocessor`, or give it a `gt_score`.')
+                raise ValueError(
+                    f'Sample {i} has {sample.gt_label.numel()} labels: set `to_onehot=True` and `num_classes` in the '
+                    '`data_preprocessor`, or give it a `gt_score`.'
+                )
         labels = torch.cat([sample.gt_label for sample in data_samples]).to(device)
         scores = F.one_hot(labels, num_classes).float()
     if scores.shape[1] != num_classes:
-        raise ValueError(f'Labels have {scores.shape[1]} classes but the head has {num_classes}: set `num_classes` alike in '
-                         '`head` and `data_preprocessor`.')
+        raise ValueError(
+            f'Labels have {scores.shape[1]} classes but the head has {num_classes}: set `num_classes` alike in '
+            '`head` and `data_preprocessor`.'
+        )
     return scores
 
 
@@ -318,8 +345,9 @@ class recorded_logits:  # noqa: N801 - a context manager, read like a function
         self.heard: list[Tensor] = []
 
     def __enter__(self) -> list[Tensor]:
-        self._handle = self.head.register_forward_hook(lambda module, args, output: self.heard.append(
-            output if isinstance(output, Tensor) else output[-1]))
+        self._handle = self.head.register_forward_hook(
+            lambda module, args, output: self.heard.append(output if isinstance(output, Tensor) else output[-1])
+        )
         return self.heard
 
     def __exit__(self, *_: Any) -> None:

@@ -11,8 +11,8 @@ from ...mixers import Mixer
 class Recipe:
     """What ``data_preprocessor.batch_augments`` becomes under :class:`mmmix.MixClassifier`.
 
-    It keeps the mixers and their probabilities. When the preprocessor calls it, nothing happens: the classifier asks it to
-    :meth:`choose` later, where the model is at hand.
+    It keeps the mixers and their probabilities. When the preprocessor calls it, nothing happens: the classifier asks it
+    to :meth:`choose` later, where the model is at hand.
 
     Args:
         augments (Sequence[Callable | None]): Mixers, mmpretrain's own batch augmentations, or None for nothing.
@@ -24,6 +24,7 @@ class Recipe:
         self.probs = None if probs is None else torch.tensor(probs, dtype=torch.float64).clamp(min=0)
 
     def __call__(self, images: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+        """Pass the batch on as it is; the classifier mixes later."""
         return images, scores.float()
 
     def mixers(self) -> Iterator[Mixer]:

@@ -1,0 +1,124 @@
+"""Draw mixed batches of a config's own training data: ``python tools/browse_mix.py CONFIG --output PICTURE.png``."""
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from matplotlib.image import imsave
+from mmengine.config import Config, DictAction
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner, load_checkpoint
+from mmpretrain.registry import MODELS
+from torch import Tensor
+
+from mmmix import Mix, Mixer, cli, draw_mix
+from mmmix.models.classifiers.mix_classifier import scores_of
+
+
+def parse_args() -> Namespace:
+    """Read the command line.
+
+    Returns:
+        Namespace: The arguments.
+    """
+    parser = ArgumentParser(description='Draw mixed batches')
+    parser.add_argument('config', help='a config whose `train_cfg` names mixers of mmmix')
+    parser.add_argument('--output', '-o', default='mixed_batch.png', help='the picture; default: mixed_batch.png')
+    parser.add_argument('--checkpoint', help='weights for guides that look at the model; default: as initialised')
+    parser.add_argument('--rows', type=int, default=6, help='how many images of each mixer; default: 6')
+    parser.add_argument('--seed', type=int, default=0, help='which batch and which mix; default: 0')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='settings that override'
+    )
+    return parser.parse_args()
+
+
+def first_mix(mixer: Mixer, images: Tensor, scores: Tensor) -> Mix:
+    """A mix in which something was mixed, whatever the mixer's ``prob``.
+
+    Args:
+        mixer (Mixer): The mixer.
+        images (Tensor): ``(N, C, H, W)``.
+        scores (Tensor): ``(N, K)``.
+
+    Returns:
+        Mix: The mixed batch.
+    """
+    prob, mixer.prob = mixer.prob, 1.0
+    try:
+        return mixer.mix(images, scores)
+    finally:
+        mixer.prob = prob
+
+
+def guide_maps(mixer: Mixer, mix: Mix, scores: Tensor) -> dict[str, Tensor]:
+    """What the mixer's guides say about the own images.
+
+    Args:
+        mixer (Mixer): The mixer.
+        mix (Mix): A batch that it mixed.
+        scores (Tensor): ``(N, K)`` clean labels.
+
+    Returns:
+        dict[str, Tensor]: ``(N, 1, H, W)`` importance under the name of each guide.
+    """
+    guides = [guide for guide in (mixer.guide, getattr(mixer.keep, 'guide', None)) if guide is not None]
+    return {type(guide).__name__: guide(mix.pool[: len(scores)], scores) for guide in guides}
+
+
+def draw(config: Config, checkpoint: str | None, rows: int, seed: int) -> Tensor:
+    """Draw one batch as every mixer of the config would mix it.
+
+    Args:
+        config (Config): The config.
+        checkpoint (str, optional): Weights to load.
+        rows (int): How many images of each mixer.
+        seed (int): Seed of the batch and the mixes.
+
+    Returns:
+        Tensor: The picture, ``(H, W, 3)``, uint8.
+    """
+    init_default_scope(config.get('default_scope', 'mmpretrain'))
+    torch.manual_seed(seed)
+    # The stock classifier mixes in its preprocessor; ours also runs mixers that look at the model.
+    model = MODELS.build({**config.model, 'type': 'mmmix.MixClassifier'}).train()
+    MMLogger.get_current_instance().setLevel('WARNING')
+    model.init_weights()
+    if checkpoint is not None:
+        load_checkpoint(model, cli.require_file(checkpoint, 'checkpoint'), map_location='cpu')
+    mixers: Sequence[Mixer] = list(model.mixers())
+    if not mixers:
+        cli.fail('the config names no mixer of mmmix: add e.g. model.train_cfg.augments.type=mmmix.CutMix')
+    loader = Runner.build_dataloader(
+        {**config.train_dataloader, 'num_workers': 0, 'persistent_workers': False}, seed=seed
+    )
+    batch = model.data_preprocessor(next(iter(loader)), training=True)
+    images, scores = batch['inputs'], scores_of(batch['data_samples'], model.num_classes, batch['inputs'].device)
+    classes = (getattr(loader.dataset, 'metainfo', None) or {}).get('classes')
+    mean, std = (getattr(model.data_preprocessor, name, None) for name in ('mean', 'std'))
+    pictures = []
+    for mixer in mixers:
+        mix = first_mix(mixer, images, scores)
+        with torch.no_grad():
+            maps = guide_maps(mixer, mix, scores)
+        pictures.append(torch.from_numpy(draw_mix(mix, mean, std, classes, maps, rows, title=type(mixer).__name__)))
+    width = max(picture.shape[1] for picture in pictures)
+    padded = [torch.nn.functional.pad(p, (0, 0, 0, width - p.shape[1]), value=255) for p in pictures]
+    return torch.cat(padded)
+
+
+def main() -> None:
+    """Draw."""
+    args = parse_args()
+    config = Config.fromfile(cli.require_file(args.config, 'config'))
+    config.merge_from_dict(args.cfg_options or {})
+    picture = draw(config, args.checkpoint, args.rows, args.seed)
+    Path(args.output).parent.mkdir(parents=True, exist_ok=True)
+    imsave(args.output, picture.numpy())
+    print(f'Wrote {args.output}')
+
+
+if __name__ == '__main__':
+    main()
