@@ -146,6 +146,13 @@ class Partners(Part):
             sample_idx (Sequence[int]): Their indices in the training set.
         """
 
+    def remember(self, mix: 'Mix') -> None:
+        """Look at what came out of a step, to mix it in later; called by the mixer, without a need for any model.
+
+        Args:
+            mix (Mix): The batch as it was mixed, or left unmixed.
+        """
+
 
 class Labels(Part):
     """How much of each label: by default the areas in the mask.

@@ -65,6 +65,8 @@ class Scene:
     partner: Tensor
     other: Tensor | None = None
     maps: dict[int, Tensor] = field(default_factory=dict)
+    #: The own and the partner's label share, where the method has a law of its own; None for the area in the mask.
+    shares: tuple[Tensor, Tensor] | None = None
 
     def importance(self, guide: Guide, of_partners: bool, whole_pool: bool) -> Tensor:
         """The guide's maps of the batch or of its partners; ``whole_pool`` asks for both at once."""
@@ -220,17 +222,22 @@ class Mixer(Part):
         """
         scores = check_batch(images, scores, self.min_ndim, self.check_finite)
         with torch.autocast(images.device.type, enabled=False):
-            if self.lam_mode == 'batch' and not self._lucky():
-                return Mix.unmixed(images, scores)
-            pool, pool_scores, partner = self.draw_partners(images, scores)
-            if len(pool) == 1 and not self.label_preserving:
-                return Mix.unmixed(images, scores)
-            self._scene = Scene(images, scores, pool, pool_scores, partner)
-            try:
-                mixed, mask = self.blend(images, pool, partner, self.draw_share(images))
-            finally:
-                self._scene = None
+            mix = self._mix(images, scores)
+            self.partners.remember(mix)
+            return mix
+
+    def _mix(self, images: Tensor, scores: Tensor) -> Mix:
+        if self.lam_mode == 'batch' and not self._lucky():
+            return Mix.unmixed(images, scores)
+        pool, pool_scores, partner = self.draw_partners(images, scores)
+        if len(pool) == 1 and not self.label_preserving:
+            return Mix.unmixed(images, scores)
+        self._scene = Scene(images, scores, pool, pool_scores, partner)
+        try:
+            mixed, mask = self.blend(images, pool, partner, self.draw_share(images))
             return self.finish(mixed, mask, pool, pool_scores, partner)
+        finally:
+            self._scene = None
 
     def importance(self, images: Tensor, guide: Guide | None = None) -> Tensor:
         """What is important in the images that :meth:`draw` was given, worked out once a batch.
@@ -266,11 +273,19 @@ class Mixer(Part):
             Tensor: ``(1,)`` on the CPU, or ``(N,)``.
         """
         if self.lam_mode == 'batch':
-            return beta(self.alpha, 1, 'cpu')
-        share = beta(self.alpha, len(images), images.device)
+            return self.sample_share(1, torch.device('cpu'))
+        share = self.sample_share(len(images), images.device)
         if self.prob < 1:
             share = torch.where(torch.rand_like(share) < self.prob, share, 1.0)
         return share
+
+    def sample_share(self, count: int, device: torch.device) -> Tensor:
+        """The law of the own shares, ``(count,)``, float32: Beta(alpha, alpha) unless the method says otherwise.
+
+        A method that draws its geometry by another law gives a share below 1 here: :meth:`draw` must keep all of an own
+        image whose share is 1, because ``prob`` left it unmixed.
+        """
+        return beta(self.alpha, count, device)
 
     def blend(self, images: Tensor, pool: Tensor, partner: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """Draw the mask and blend with it.
@@ -304,8 +319,11 @@ class Mixer(Part):
         """Work out the label shares and put the story together."""
         n = len(partner)
         lam = mask.float().flatten(1).mean(1).expand(n)
+        lam_partner = 1 - lam
         if self.label_preserving:
-            lam = torch.ones_like(lam)
+            lam, lam_partner = torch.ones_like(lam), torch.zeros_like(lam)
+        elif self._scene is not None and self._scene.shares is not None:
+            lam, lam_partner = self._scene.shares
         mix = Mix(
             images=mixed,
             scores=pool_scores[:n],
@@ -314,7 +332,7 @@ class Mixer(Part):
             partner=partner,
             mask=mask.float().expand(n, 1, *mixed.shape[2:]),
             lam=lam,
-            lam_partner=1 - lam)
+            lam_partner=lam_partner)
         if self.labels is None:
             return _AREA.relabel(mix)
         if self.labels.after_forward:
