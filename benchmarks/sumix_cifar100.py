@@ -1,9 +1,9 @@
 """CutMix against CutMix + SUMix on CIFAR-100, same seeds: what a short run on part of the data shows.
 
 ``python benchmarks/sumix_cifar100.py --data DIR`` trains every arm with every seed and writes
-``benchmarks/sumix_cifar100.json``; finished runs are read from there and not repeated. ``DIR/{train,test}/<class>/*.png``
-is CIFAR-100 as an image folder. With ``--epochs 200 --images-per-class 500 --width 64`` the same script runs the whole
-protocol on a machine with an accelerator.
+``benchmarks/sumix_cifar100.json``; finished runs are read from there and not repeated.
+``DIR/{train,test}/<class>/*.png`` is CIFAR-100 as an image folder. With ``--epochs 200 --images-per-class 500
+--width 64`` the same script runs the whole protocol on a machine with an accelerator.
 """
 
 import json
@@ -104,7 +104,9 @@ def main() -> None:
         data=f'CIFAR-100, {args.images_per_class} training images a class, all test images',
         epochs=args.epochs,
         schedule='SGD 0.9, lr 0.1, weight decay 1e-4, batch 100, cosine to 0',
-        hardware=torch.cuda.get_device_name() if torch.cuda.is_available() else f'one core of a CPU ({platform.machine()})',
+        hardware=torch.cuda.get_device_name()
+        if torch.cuda.is_available()
+        else f'one core of a CPU ({platform.machine()})',
         torch=torch.__version__,
         mark='ours',
     )
