@@ -9,9 +9,9 @@ from torch import Tensor
 class HardSampleTable:
     """Exponentially decayed counts of how often each training sample was seen and missed, on the CPU.
 
-    With every observation the sample's counts are multiplied by ``momentum`` and one is added, so the hardness
-    ``missed / seen`` forgets slowly. A sample is *hard* when its hardness is above ``min_hardness`` and in the top
-    ``fraction`` of all samples seen so far; the bound between hard and not is renewed by :meth:`refresh`.
+    With every observation the sample's counts are multiplied by ``momentum`` and one is added, so its hardness,
+    ``missed / seen``, forgets slowly. A sample is *hard* when its hardness is above ``min_hardness`` and in the top
+    ``fraction`` of all samples seen so far, ties included; :meth:`refresh` renews the bound between hard and not.
 
     Args:
         length (int): Number of training samples.
@@ -55,14 +55,19 @@ class HardSampleTable:
         Args:
             sample_idx (Sequence[int] | Tensor): ``(n,)`` indices into the training set.
             missed (Sequence[bool] | Tensor): ``(n,)`` whether each was misclassified.
+
+        Raises:
+            ValueError: If an index is none of the training set.
         """
         idx = torch.as_tensor(sample_idx, dtype=torch.long)
         miss = torch.as_tensor(missed).to(self.missed.dtype)
         if len(idx) == 0:
             return
         if int(idx.min()) < 0 or int(idx.max()) >= len(self):
-            raise ValueError(f'Sample indices run from {int(idx.min())} to {int(idx.max())}, but the table has {len(self)} rows: '
-                             'indices must be those of the training set.')
+            raise ValueError(
+                f'Sample indices run from {int(idx.min())} to {int(idx.max())}, but the table has {len(self)} rows: '
+                'indices must be those of the training set.'
+            )
         for rows in _rounds(idx):
             at = idx[rows]
             self.seen[at] = self.momentum * self.seen[at] + 1
@@ -78,14 +83,16 @@ class HardSampleTable:
         if len(seen) == 0:
             self.bound = float('inf')
             return
-        rank = min(len(seen), int((1 - self.fraction) * len(seen)) + 1)
-        self.bound = float(seen.kthvalue(rank).values)
+        count = max(1, round(self.fraction * len(seen)))
+        self.bound = float(seen.kthvalue(len(seen) - count + 1).values)
 
     def is_hard(self, sample_idx: Sequence[int] | Tensor) -> Tensor:
-        """Whether each of these samples is hard by the bound in force, ``(n,)``, bool."""
+        """Whether each of these samples is hard by the bound in force, ``(n,)``, bool; negative indices never are."""
         at = torch.as_tensor(sample_idx, dtype=torch.long)
+        known = at >= 0
+        at = at.clamp(min=0)
         hardness = self.missed[at] / self.seen[at].clamp(min=1)
-        return (hardness >= self.bound) & (hardness > self.min_hardness)
+        return known & (hardness >= self.bound) & (hardness > self.min_hardness)
 
     def hard_mask(self) -> Tensor:
         """Whether each sample of the training set is hard, by a fresh bound, ``(length,)``, bool."""
@@ -103,8 +110,10 @@ class HardSampleTable:
             ValueError: If they are of another training set.
         """
         if len(state['seen']) != len(self) or len(state['missed']) != len(self):
-            raise ValueError(f'The saved hard-sample table has {len(state["seen"])} rows but the training set has {len(self)} '
-                             'samples: resume with the data set that the run began with, or start a new run.')
+            raise ValueError(
+                f'The saved hard-sample table has {len(state["seen"])} rows but the training set has {len(self)} '
+                'samples: resume with the data set that the run began with, or start a new run.'
+            )
         self.seen = state['seen'].detach().cpu().float().clone()
         self.missed = state['missed'].detach().cpu().float().clone()
         self.refresh()

@@ -1,43 +1,75 @@
 """The hook that remembers which training samples keep being misclassified."""
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from mmengine import dist
 from mmengine.dataset import DefaultSampler
-from mmengine.hooks import Hook
+from mmengine.hooks import CheckpointHook, Hook
 from mmengine.model import is_model_wrapper
+from mmengine.runner import IterBasedTrainLoop
 from torch import Tensor
+from torch.utils.data import DistributedSampler
 
 from ...models import MixClassifier
+from ...partners import HardPool
 from ...registry import HOOKS
 from ..hard_sample_table import HardSampleTable
+from ..sample_identity import identify_samples
+from ..training_scan import find_test_pipeline, scan
+
+#: Hardness from 0 to 1 is counted in so many bins.
+BINS = 20
 
 
 @HOOKS.register_module()
 class HardSampleHook(Hook):
     """Remember how often each training sample was misclassified, for :class:`mmmix.HardPool` and for whoever asks.
 
-    `HardMix: Considering Difficult Examples in Mixed Sample Data Augmentation <https://doi.org/10.32629/jai.v7i5.1518>`_ is
-    public as an abstract only; how hardness is measured here is our reading of it. The predictions cost nothing: they come
-    from batches (or samples) that were not mixed and from clean passes that a head or a guide asked for. They reach the
-    table one iteration late, so that the device is never waited for.
+    `HardMix: Considering Difficult Examples in Mixed Sample Data Augmentation
+    <https://doi.org/10.32629/jai.v7i5.1518>`_ is public as an abstract only. It says *hard samples (which are
+    frequently being miss-classified by a model)*; every decision below is ours.
 
-    The table is indexed by ``sample_idx``. After each epoch the ranks exchange what they saw and apply all of it in one
-    order, so that their tables are equal; samples that the sampler repeats to even out the ranks are not counted. The table
-    is saved in each checkpoint under the key ``hard_samples`` (``seen`` and ``missed``, one row per training sample) and
-    restored on resume.
+    *What is counted.* Predictions on clean training images: those of batches or samples that were not mixed, those of a
+    clean pass that a head or a guide asked for, and with ``scan_interval`` those of a pass over the training set with
+    the test-time pipeline. The first two cost nothing. They reach the table one iteration late, so that the device is
+    never waited for. Hardness is :class:`HardSampleTable`'s ``missed / seen``, both decaying with ``momentum``.
+
+    *Whose index.* The table has one row per index that the sampler draws, whatever wraps the data set, and the hook
+    writes that index into ``sample_idx``. The copies of one image in a ``RepeatDataset`` or a ``ClassBalancedDataset``
+    have rows of their own: each row is then visited once an epoch, as ``momentum`` supposes, and the table never has to
+    guess which samples are the same. Samples that a sampler repeats only to even out the ranks are not counted.
+
+    *When the ranks agree.* At the end of each epoch, or of each pass over the data in an iteration-based loop, the
+    ranks exchange what they saw and apply all of it in one order: iteration by iteration, rank by rank. Their tables
+    are then equal, and equal to that of a single process that saw the same predictions. In between each rank goes by
+    what it saw itself. In an iteration-based loop they also agree before MMEngine's ``CheckpointHook`` saves.
+
+    *What is saved.* The table of the last agreement, under the key ``hard_samples`` of the checkpoint: ``seen`` and
+    ``missed``, one row per sample, and the histogram of hardness at each agreement. So a checkpoint that an epoch-based
+    loop saves in the middle of an epoch holds the table from the beginning of that epoch, which is where a resumed run
+    begins again. Pools are not saved; they fill again.
 
     Args:
         momentum (float): Weight of the past at each observation of a sample, in [0, 1). Defaults to 0.9.
         fraction (float): Which part of the seen samples counts as hard, in (0, 1]. Defaults to 0.2.
         min_hardness (float): Samples must be harder than this, in [0, 1). Defaults to 0.0.
         warmup_epochs (int): For this many epochs partners are a plain permutation. Defaults to 1.
+        scan_interval (int): Every so many epochs, classify the whole training set with the pipeline of the
+            ``val_dataloader`` or ``test_dataloader``: for configs that mix every batch, and for hardness without the
+            luck of augmentation. It costs an inference pass. Defaults to 0, never.
         priority (str): Of the hook; it must come before the checkpoint hook. Defaults to ``'NORMAL'``.
 
     Raises:
-        ValueError: If an argument is out of range, or a checkpoint's table is of another training set.
+        ValueError: If an argument is out of range, if a checkpoint's table is of another training set, if the
+            checkpoint hook comes first, or if there is no test-time pipeline to scan with.
         TypeError: If the model is not a :class:`mmmix.MixClassifier`.
+
+    Note:
+        With ``SwitchRecipeHook`` the memory goes on: it depends neither on the pipeline nor on the mixers. A rank that
+        dies makes the others fail at their next exchange.
 
     Example:
         >>> from mmmix import HardSampleHook
@@ -45,23 +77,38 @@ class HardSampleHook(Hook):
         >>> hook = HardSampleHook(fraction=0.2)
     """
 
-    def __init__(self,
-                 momentum: float = 0.9,
-                 fraction: float = 0.2,
-                 min_hardness: float = 0.0,
-                 warmup_epochs: int = 1,
-                 priority: str = 'NORMAL'):
-        if warmup_epochs < 0:
-            raise ValueError(f'HardSampleHook: `warmup_epochs` must be at least 0, but got {warmup_epochs!r}.')
+    def __init__(
+        self,
+        momentum: float = 0.9,
+        fraction: float = 0.2,
+        min_hardness: float = 0.0,
+        warmup_epochs: int = 1,
+        scan_interval: int = 0,
+        priority: str = 'NORMAL',
+    ):
+        for name, value in (('warmup_epochs', warmup_epochs), ('scan_interval', scan_interval)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                raise ValueError(f'HardSampleHook: `{name}` must be a whole number of at least 0, but got {value!r}.')
         self.table_args = dict(momentum=momentum, fraction=fraction, min_hardness=min_hardness)
         HardSampleTable(0, **self.table_args)
         self.warmup_epochs = warmup_epochs
+        self.scan_interval = scan_interval
         self.priority = priority
-        self.table: HardSampleTable | None = None
-        self._pending: tuple[Tensor, Tensor, Tensor, Any] | None = None
-        self._log: list[tuple[Tensor, Tensor]] = []
-        self._base: dict[str, Tensor] = {}
-        self._drawn = 0
+        #: The memory; made when training begins.
+        self._table: HardSampleTable | None = None
+        #: Iterations done and counts of hardness in ``BINS`` equal bins, at each agreement.
+        self.history: list[tuple[int, Tensor]] = []
+        self._pending: tuple[int, Tensor, Tensor, Any] | None = None
+        self._log: list[tuple[int, Tensor, Tensor]] = []
+        self._agreed: dict[str, Tensor] = {}
+        self._pipeline: Any = None
+
+    @property
+    def table(self) -> HardSampleTable:
+        """The memory: one row per index that the sampler draws."""
+        if self._table is None:
+            raise RuntimeError('HardSampleHook has no table yet: it makes one when training begins.')
+        return self._table
 
     # ------------------------------------------------------------------------------------------------------ setting up
 
@@ -70,20 +117,32 @@ class HardSampleHook(Hook):
         if isinstance(runner._train_loop, (dict, type(None))):
             return  # a test or a validation: nothing is trained
         model = self._model(runner)
-        if self.table is None:
-            self.table = HardSampleTable(len(runner.train_dataloader.dataset), **self.table_args)
-        self.table.active = self.warmup_epochs == 0
-        model.hard_table = self.table
+        order = [isinstance(hook, CheckpointHook) for hook in runner.hooks]
+        if True in order and order.index(True) < runner.hooks.index(self):
+            raise ValueError(
+                'HardSampleHook must finish its table before CheckpointHook saves it: leave out its `priority`.'
+            )
+        if self.scan_interval:
+            self._pipeline = find_test_pipeline(runner)
+        length = len(runner.train_dataloader.dataset)
+        if self._table is None or len(self._table) != length:
+            self._table = HardSampleTable(length, **self.table_args)
+        self._agreed = self._table.state_dict()
+        identify_samples(runner.train_loop)
+        model.hard_table = self._table
 
     def before_train(self, runner) -> None:
-        """Remember where the ranks agree."""
-        self._agree()
+        """Open the pools if the run is resumed after the warm-up."""
+        self._open_pools(runner, runner.iter)
 
     def before_train_epoch(self, runner) -> None:
-        """Open the pool once the warm-up is over."""
-        assert self.table is not None
-        self._drawn = 0
-        self.table.active = runner.epoch >= self.warmup_epochs
+        """Open the pools once the warm-up is over."""
+        self._open_pools(runner, runner.iter)
+
+    def _open_pools(self, runner, iterations: int) -> None:
+        by_epoch = not isinstance(runner.train_loop, IterBasedTrainLoop)
+        passes = runner.epoch if by_epoch else iterations // self._iterations_per_pass(runner)
+        self.table.active = passes >= self.warmup_epochs
 
     # ------------------------------------------------------------------------------------------------------- observing
 
@@ -92,11 +151,28 @@ class HardSampleHook(Hook):
         self._count_pending()
         model = self._model(runner)
         observed, model.observed = model.observed, None
-        if observed is None:
-            return
-        sample_idx, outcome = observed
+        if observed is not None:
+            self._send(runner, batch_idx, *observed)
+        if isinstance(runner.train_loop, IterBasedTrainLoop):
+            if (runner.iter + 1) % self._iterations_per_pass(runner) == 0:
+                self._finish_pass(runner, runner.iter + 1)
+                self._open_pools(runner, runner.iter + 1)
+            elif self._checkpoint_is_due(runner):
+                self._count_pending()
+                self._agree()
+
+    def after_train_epoch(self, runner) -> None:
+        """Let all ranks agree on one table, renew the bound of what is hard, and log."""
+        if isinstance(runner.train_loop, IterBasedTrainLoop):
+            self._count_pending()
+            self._agree()
+        else:
+            self._finish_pass(runner, runner.iter)
+
+    def _send(self, runner, batch_idx: int, sample_idx: Sequence[int], outcome: Tensor) -> None:
+        """Copy the outcomes to the host without waiting for them; those that must not be counted become -1 there."""
         idx = torch.tensor(sample_idx)
-        real = self._not_padding(runner, len(idx))
+        idx[~self._not_padding(runner, batch_idx, len(idx))] = -1
         if outcome.is_cuda:
             arrived = torch.empty(outcome.shape, dtype=outcome.dtype, pin_memory=True)
             arrived.copy_(outcome, non_blocking=True)
@@ -104,90 +180,139 @@ class HardSampleHook(Hook):
             event.record()
         else:
             arrived, event = outcome, None
-        self._pending = idx, real, arrived, event
-        if not hasattr(runner.train_loop, 'max_epochs') or runner.train_loop.__class__.__name__ == 'IterBasedTrainLoop':
-            if self.every_n_train_iters(runner, max(1, len(runner.train_dataloader))):
-                self.after_train_epoch(runner)
-                self.table.active = runner.iter + 1 >= self.warmup_epochs * len(runner.train_dataloader)
+        self._pending = runner.iter, idx, arrived, event
 
-    def _not_padding(self, runner, count: int) -> Tensor:
-        """Which of the next samples are no repetitions that the sampler added to give every rank the same number."""
-        sampler = runner.train_dataloader.sampler
-        position = torch.arange(self._drawn, self._drawn + count) * dist.get_world_size() + dist.get_rank()
-        self._drawn += count
-        if isinstance(sampler, DefaultSampler):
-            return position < len(runner.train_dataloader.dataset)
-        return torch.ones(count, dtype=torch.bool)
+    def _not_padding(self, runner, batch_idx: int, count: int) -> Tensor:
+        """Which samples of a batch are no repetitions that the sampler added to give every rank the same number."""
+        loader = runner.train_dataloader
+        sampler = getattr(loader.batch_sampler, 'sampler', loader.sampler)
+        length, batch_size = len(loader.dataset), _batch_size(loader)
+        if (
+            not isinstance(sampler, (DefaultSampler, DistributedSampler))
+            or sampler.total_size <= length
+            or not batch_size
+        ):
+            return torch.ones(count, dtype=torch.bool)
+        # The ranks take turns over one list of samples, and the repetitions stand at its end.
+        drawn = batch_idx % len(loader) * batch_size + torch.arange(count)
+        return drawn * dist.get_world_size() + dist.get_rank() < length
 
     def _count_pending(self) -> None:
         if self._pending is None:
             return
-        assert self.table is not None
-        idx, real, outcome, event = self._pending
+        iteration, idx, outcome, event = self._pending
         self._pending = None
         if event is not None:
             event.synchronize()
-        rows = real & (outcome >= 0)
-        idx, missed = idx[rows], outcome[rows] > 0
+        rows = (idx >= 0) & (outcome >= 0)
+        self._count(iteration, idx[rows], outcome[rows] > 0)
+
+    def _count(self, iteration: int, idx: Tensor, missed: Tensor) -> None:
         self.table.update(idx, missed)
-        if dist.get_world_size() > 1:
-            self._log.append((idx, missed))
+        self._log.append((iteration, idx, missed))
 
-    def after_train_epoch(self, runner) -> None:
-        """Let all ranks agree on one table, renew the bound of what is hard, and log."""
-        assert self.table is not None
+    # -------------------------------------------------------------------------------------------------------- agreeing
+
+    def _finish_pass(self, runner, iterations: int) -> None:
         self._count_pending()
-        self._merge()
-        self.table.refresh()
-        seen = self.table.seen > 0
-        if bool(seen.any()):
-            runner.message_hub.update_scalar('train/hardness', float(self.table.hardness()[seen].mean()))
-        for mixer in self._model(runner).mixers():
-            if hasattr(mixer.partners, 'fill'):
-                runner.message_hub.update_scalar('train/pool_fill', mixer.partners.fill)
-
-    def _merge(self) -> None:
-        """Apply what all ranks saw since they last agreed, iteration by iteration, rank by rank."""
-        if dist.get_world_size() == 1:
-            return
-        assert self.table is not None
-        rows = [torch.stack([torch.full_like(idx, step), idx, missed.long()], 1) for step, (idx, missed) in enumerate(self._log)]
-        mine = torch.cat(rows) if rows else torch.zeros(0, 3, dtype=torch.long)
-        counts = [int(count) for count in dist.all_gather(torch.tensor([len(mine)]))]
-        padded = torch.cat([mine, mine.new_zeros(max(counts) - len(mine), 3)])
-        gathered = dist.all_gather(padded) if max(counts) else [padded]
-        everything = torch.cat([rows[:count] for rows, count in zip(gathered, counts, strict=False)])
-        everything = everything[everything[:, 0].argsort(stable=True)]
-        self.table.load_state_dict(self._base)
-        self.table.update(everything[:, 1], everything[:, 2] > 0)
+        model = self._model(runner)
+        passes = runner.epoch + 1
+        if isinstance(runner.train_loop, IterBasedTrainLoop):
+            passes = iterations // self._iterations_per_pass(runner)
+        if self.scan_interval and passes % self.scan_interval == 0:
+            self._count(iterations, *scan(model, runner.train_dataloader, self._pipeline))
         self._agree()
+        hardness = self.table.hardness()[self.table.seen > 0]
+        if len(hardness) == 0:
+            runner.logger.warning(
+                'HardSampleHook has seen no prediction on a clean image, so no sample is hard: mix with `prob` below '
+                '1, or set `scan_interval=1`.'
+            )
+        self.history.append((iterations, torch.histc(hardness, BINS, 0, 1).long()))
+        scalars = {
+            'hard_samples/hardness': float(hardness.mean()) if len(hardness) else 0.0,
+            'hard_samples/hard': int(self.table.is_hard(torch.arange(len(self.table))).sum()),
+        }
+        pools = {id(part): part for mixer in model.mixers() for part in mixer.parts() if isinstance(part, HardPool)}
+        if pools:
+            scalars['hard_samples/pool_fill'] = sum(pool.fill for pool in pools.values())
+        text = ', '.join(f'{name.split("/")[1]} {value:.4g}' for name, value in scalars.items())
+        runner.logger.info(f'Hard samples among {len(self.table)}: {text}')
+        runner.visualizer.add_scalars(scalars, step=iterations)
 
     def _agree(self) -> None:
-        assert self.table is not None
+        """Apply what all ranks saw since they last agreed, iteration by iteration, rank by rank."""
+        if dist.get_world_size() > 1:
+            parts = [torch.stack([torch.full_like(idx, i), idx, missed.long()], 1) for i, idx, missed in self._log]
+            mine = torch.cat(parts) if parts else torch.zeros(0, 3, dtype=torch.long)
+            counts = [int(count) for count in dist.all_gather(torch.tensor([len(mine)]))]
+            padded = torch.cat([mine, mine.new_zeros(max(counts) - len(mine), 3)])
+            gathered = dist.all_gather(padded) if max(counts) else [padded]
+            everything = torch.cat([rows[:count] for rows, count in zip(gathered, counts, strict=False)])
+            everything = everything[everything[:, 0].argsort(stable=True)]
+            self.table.load_state_dict(self._agreed)
+            self.table.update(everything[:, 1], everything[:, 2] > 0)
+        self.table.refresh()
         self._log = []
-        self._base = self.table.state_dict() if dist.get_world_size() > 1 else {}
+        self._agreed = self.table.state_dict()
+
+    def _iterations_per_pass(self, runner) -> int:
+        """How many iterations of an iteration-based loop go once through the training set."""
+        loader = runner.train_dataloader
+        batch_size = _batch_size(loader)
+        if not batch_size:
+            return max(1, len(loader))
+        return max(1, math.ceil(len(loader.dataset) / (batch_size * dist.get_world_size())))
+
+    def _checkpoint_is_due(self, runner) -> bool:
+        return any(
+            isinstance(hook, CheckpointHook)
+            and not hook.by_epoch
+            and (
+                self.every_n_train_iters(runner, hook.interval, hook.save_begin)
+                or (hook.save_last and self.is_last_train_iter(runner))
+            )
+            for hook in runner.hooks
+        )
 
     # ------------------------------------------------------------------------------------------------------ checkpoints
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Put the table into the checkpoint."""
-        assert self.table is not None
-        self._count_pending()
-        checkpoint['hard_samples'] = self.table.state_dict()
+        """Put the table of the last agreement into the checkpoint; this runs on the main process alone."""
+        checkpoint['hard_samples'] = {
+            **self._agreed,
+            'iterations': torch.tensor([iterations for iterations, _ in self.history], dtype=torch.long),
+            'histogram': torch.stack([counts for _, counts in self.history])
+            if self.history
+            else torch.zeros(0, BINS, dtype=torch.long),
+        }
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Take the table out of the checkpoint that a run resumes from."""
-        if self.table is None or not runner._resume:
+        if self._table is None or not runner._resume:
             return
-        if 'hard_samples' not in checkpoint:
+        saved = checkpoint.get('hard_samples')
+        if saved is None:
             runner.logger.warning('The checkpoint holds no hard-sample table: the memory of hard samples starts empty.')
             return
-        self.table.load_state_dict(checkpoint['hard_samples'])
+        self.table.load_state_dict(saved)
+        self._agreed = self.table.state_dict()
+        self.history = [
+            (int(iterations), counts.cpu())
+            for iterations, counts in zip(saved['iterations'], saved['histogram'], strict=True)
+        ]
 
     @staticmethod
     def _model(runner) -> MixClassifier:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         if not isinstance(model, MixClassifier):
-            raise TypeError("HardSampleHook needs predictions on clean images: use type='mmmix.MixClassifier' in place of "
-                            f"'{type(model).__name__}'.")
+            raise TypeError(
+                "HardSampleHook needs predictions on clean images: use type='mmmix.MixClassifier' in place of "
+                f"'{type(model).__name__}'."
+            )
         return model
+
+
+def _batch_size(loader: Any) -> int | None:
+    """Samples in a batch of one rank; None where a batch sampler of its own kind decides."""
+    return loader.batch_size or getattr(loader.batch_sampler, 'batch_size', None)

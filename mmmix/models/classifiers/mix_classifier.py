@@ -13,6 +13,7 @@ from mmpretrain.structures import DataSample, MultiTaskDataSample
 from torch import Tensor, nn
 
 from ...mixers import Mix, Mixer
+from ...part import Partners
 from ...registry import MODELS
 from .clean_pass import CleanPass
 from .recipe import Recipe
@@ -261,17 +262,20 @@ class MixClassifier(ImageClassifier):
         """Hand clean predictions to the hard-sample memory and the clean batch to partners that remember."""
         step = self._step
         assert step is not None
-        remembering = [mixer.partners for mixer in self.mixers() if mixer.partners.needs_model]
+        parts = [part for mixer in self.mixers() for part in mixer.parts()]
+        # Several mixers may share one memory, which then sees each batch once.
+        remembering = {id(part): part for part in parts if isinstance(part, Partners) and part.needs_model}
         if self.hard_table is None and not remembering:
             return
         sample_idx = [sample.get('sample_idx') for sample in data_samples]
         if None in sample_idx:
             raise ValueError(
-                "The hard-sample memory needs `sample_idx` in every sample: keep it in PackInputs' `meta_keys`."
+                "The hard-sample memory needs `sample_idx` in every sample: keep it in PackInputs' `meta_keys`, or add "
+                "dict(type='mmmix.HardSampleHook') to `custom_hooks`, which writes it."
             )
         if self.hard_table is not None:
             self.observed = sample_idx, outcomes(mix, logits.detach(), step)
-        for partners in remembering:
+        for partners in remembering.values():
             partners.observe(step.images, step.scores, sample_idx)
 
 
