@@ -17,7 +17,8 @@ help:  ## Show this list
 
 quickstart: $(VENV)/.mmmix-quickstart  ## Train a small network with mixing on real digits, draw its curves and mixed batches
 	$(BIN)/python tools/train.py $(CONFIG) --work-dir $(QUICKSTART)
-	$(BIN)/python tools/browse_mix.py $(CONFIG) --output $(QUICKSTART)/mixed_batch.png
+	$(BIN)/python tools/browse_mix.py $(CONFIG) --checkpoint "$$(cat $(QUICKSTART)/last_checkpoint)" \
+		--output $(QUICKSTART)/mixed_batch.png
 	$(BIN)/python tools/plot_curves.py $(QUICKSTART) --output $(QUICKSTART)/curves.png
 
 test: $(VENV)/.mmmix-dev  ## Run the fast tests

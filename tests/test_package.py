@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-import yaml
+from mmengine.fileio import load
 
 import mmmix
 
@@ -43,8 +43,11 @@ def test_import_without_openmmlab_names_the_command():
 
 def test_untried_version_is_a_warning(monkeypatch):
     monkeypatch.setattr(metadata, 'version', lambda name: '99.0')
-    with pytest.warns(UserWarning, match=r'not tried with onedl-mmengine 99\.0: install "onedl-mmengine>='):
+    with pytest.warns(UserWarning, match='mmmix was not tried with ') as caught:
         mmmix._check_family()
+    messages = [str(warning.message) for warning in caught]
+    assert len(messages) == 3
+    assert messages[0].startswith('mmmix was not tried with onedl-mmengine 99.0: install "onedl-mmengine>=')
 
 
 @pytest.fixture(scope='module')
@@ -97,8 +100,8 @@ def test_configs_of_other_projects_inherit_ours(installed, tmp_path):
 
 
 def test_model_index_names_files_that_exist():
-    imports = yaml.safe_load((ROOT / 'model-index.yml').read_text())['Import']
+    imports = load(ROOT / 'model-index.yml')['Import']
     assert sorted(imports) == sorted(str(p.relative_to(ROOT)) for p in (ROOT / 'configs').rglob('metafile.yml'))
     for name in imports:
-        for model in yaml.safe_load((ROOT / name).read_text())['Models']:
+        for model in load(ROOT / name)['Models']:
             assert (ROOT / model['Config']).is_file(), model['Name']

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import runpy
-import signal
+import socket
 import subprocess
 import sys
 import time
@@ -143,14 +143,15 @@ def test_autocast_wrapper_computes_in_bfloat16_and_updates_in_float32():
 def test_bad_input_is_one_line_that_names_the_fix(tool, arguments, message):
     with pytest.raises(SystemExit) as stop:
         tool(*arguments)
-    assert re.match(message, stop.value.code)
-    assert '\n' not in stop.value.code
+    line = str(stop.value.code)
+    assert re.match(message, line)
+    assert '\n' not in line
 
 
 def test_errors_end_the_process(config):
-    result = subprocess.run(
-        [sys.executable, str(TOOLS / 'train.py'), 'none.py'], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, str(TOOLS / 'train.py'), 'none.py']
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1] == "train.py: error: config 'none.py' does not exist"
 
@@ -222,7 +223,10 @@ def test_slurm_script_quotes_its_arguments(config, tmp_path):
 
 @pytest.mark.slow
 def test_two_ranks_train_and_test_without_a_gpu(config, tmp_path):
-    environment = {**os.environ, 'PYTHON': sys.executable, 'PORT': '29531', 'CUDA_VISIBLE_DEVICES': ''}
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        port = str(probe.getsockname()[1])
+    environment = {**os.environ, 'PYTHON': sys.executable, 'PORT': port, 'CUDA_VISIBLE_DEVICES': ''}
 
     def run(script: str, *arguments: str) -> str:
         command = ['bash', str(TOOLS / script), 'tiny.py', *arguments]
@@ -234,27 +238,3 @@ def test_two_ranks_train_and_test_without_a_gpu(config, tmp_path):
     assert 'Distributed training: True' in log
     assert re.search(r'Epoch\(train\) +\[1\]\[1/1\]', log)  # the two batches of an epoch, one for each rank
     assert 'accuracy/top1' in run('dist_test.sh', 'two/epoch_1.pth', '2', '--work-dir', 'two')
-
-
-@pytest.mark.slow
-def test_killed_run_resumes_to_the_same_end(tool, tmp_path):
-    options = ['--cfg-options', 'train_cfg.max_epochs=40', 'default_hooks.checkpoint.max_keep_ckpts=40']
-    command = [sys.executable, str(TOOLS / 'train.py'), 'tiny.py', *options]
-    killed = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    work_dir = tmp_path / 'work_dirs' / 'tiny'
-    deadline = time.monotonic() + 120
-    while not (work_dir / 'epoch_3.pth').exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    killed.send_signal(signal.SIGKILL)
-    assert killed.wait() == -signal.SIGKILL
-
-    tool('train.py', 'tiny.py', '--resume', *options)
-    epoch, iteration = map(int, re.search(r'resumed epoch: (\d+), iter: (\d+)', log_of(work_dir)).groups())
-    assert 2 <= epoch < 40
-    assert iteration == 2 * epoch
-    tool('train.py', 'tiny.py', '--work-dir', 'whole', *options)
-    ends = [torch.load(path / 'epoch_40.pth', weights_only=False) for path in (work_dir, tmp_path / 'whole')]
-    assert ends[0]['meta']['iter'] == ends[1]['meta']['iter'] == 80
-    assert ends[0]['param_schedulers'] == ends[1]['param_schedulers']
-    learning_rates = [end['optimizer']['param_groups'][0]['lr'] for end in ends]
-    assert learning_rates[0] == pytest.approx(learning_rates[1])
