@@ -72,6 +72,8 @@ TABLE: tuple[Row, ...] = (
     Row('KeepCutout', dict(length=(6, 9)), area_label=False),
     Row('KeepRandomErasing', dict(fill=0.5), area_label=False),
     Row('KeepCutMix'),
+    Row('HardMix'),
+    Row('HardMix', dict(guide=dict(type='mmmix.InputGradient')), tag='guide'),
 )
 
 CASES = [(row, mode) for row in TABLE for mode in row.lam_modes]
