@@ -1,11 +1,12 @@
 """The contracts of what a mixer is put together from: who, where, guided by what, how much of each label."""
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from .registry import TASK_UTILS
 
@@ -25,6 +26,8 @@ class Part:
     """
 
     needs_model = False
+    #: The name of what the part learns beside the network, or None; see :meth:`build_learned` and :meth:`listen`.
+    learns: Any = None
     model: Any = None
 
     def __new__(cls, *args, **kwargs):
@@ -54,6 +57,28 @@ class Part:
         """
         for part in self.parts():
             part.model = model
+
+    def build_learned(self, model: Any) -> nn.Module:
+        """What a part that ``learns`` trains beside the network.
+
+        :class:`mmmix.MixClassifier` asks once, before the optimizer is built, and keeps it as ``learned.<name>``.
+
+        Args:
+            model (nn.Module): The classifier.
+        """
+        raise NotImplementedError(f'{type(self).__name__} must define build_learned(model).')
+
+    def listen(self, model: Any) -> AbstractContextManager[Callable[[Tensor], dict[str, Tensor]]]:
+        """A context that lasts while the mixed images go through the network in a training step.
+
+        Args:
+            model (nn.Module): The classifier.
+
+        Returns:
+            AbstractContextManager: It gives a function from the mixed labels ``(N, K)`` to losses by name, which
+            :class:`mmmix.MixClassifier` adds to those of its head.
+        """
+        raise NotImplementedError(f'{type(self).__name__} must define listen(model).')
 
     def require_model(self) -> Any:
         """The bound model, or the error that says where to get one.

@@ -1,6 +1,7 @@
 """The classifier that gives mixers everything they may want."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from mmpretrain.structures import DataSample, MultiTaskDataSample
 from torch import Tensor, nn
 
 from ...mixers import Mix, Mixer
-from ...part import Partners
+from ...part import Part, Partners
 from ...registry import MODELS
 from .clean_pass import CleanPass
 from .recipe import Recipe
@@ -107,8 +108,12 @@ class MixClassifier(ImageClassifier):
         self.hard_table: Any = None
         self.observed: tuple[Sequence[int], Tensor] | None = None
         self._step: Step | None = None
+        self.learned = nn.ModuleDict()
+        self._learners: dict[str, Part] = {}
+        self._built = False
         self.data_preprocessor.register_forward_pre_hook(self._take_over)
         self._take_over()
+        self._built = True
 
     # ------------------------------------------------------------------------------------------------------- the mixers
 
@@ -140,7 +145,19 @@ class MixClassifier(ImageClassifier):
         self._check_head(recipe)
         for mixer in recipe.mixers():
             mixer.bind(self)
+            for part in mixer.parts():
+                if part.learns is not None:
+                    self._enrol(part)
         self.data_preprocessor.batch_augments = recipe
+
+    def _enrol(self, part: Part) -> None:
+        """Take what a part learns into the model, while the optimizer can still find it."""
+        if part.learns not in self.learned:
+            if self._built:
+                raise ValueError(f'{part!r} learns beside the network, so the optimizer must know it from the beginning: name it '
+                                 'in the `train_cfg` that MixClassifier is built with.')
+            self.learned[part.learns] = part.build_learned(self)
+        self._learners[part.learns] = part
 
     def _find_num_classes(self) -> int:
         known = getattr(self.head, 'num_classes', None) or getattr(self.data_preprocessor, 'num_classes', None)
@@ -206,7 +223,9 @@ class MixClassifier(ImageClassifier):
         else:
             # mmpretrain's CutMix writes into its input, and others still want the clean batch.
             return self._loss_of_foreign(*augment(inputs.clone(), scores))
-        feats = self.extract_feat(mix.images)
+        with ExitStack() as stack:
+            listeners = self._listen(stack)
+            feats = self.extract_feat(mix.images)
         if isinstance(augment, Mixer) and mix.mixed and augment.labels is not None and augment.labels.after_forward:
             mix = augment.labels.relabel(mix)
         clean = self.clean_pass() if mix.mixed and hasattr(self.head, 'loss_mix') else None
@@ -220,12 +239,18 @@ class MixClassifier(ImageClassifier):
         logits = heard.pop()
         self._observe(mix, logits, data_samples)
         mixed = (mix.lam < 1).float().mean()
+        losses = {**losses, **learned_losses(listeners, mix.scores)}
         return {**losses, 'mix_acc': mix_accuracy(logits, mix.scores), 'lam': mix.lam.mean(), 'mixed': mixed}
 
     def _loss_of_foreign(self, images: Tensor, scores: Tensor) -> dict[str, Tensor]:
-        with recorded_logits(self.head) as heard:
+        with recorded_logits(self.head) as heard, ExitStack() as stack:
+            listeners = self._listen(stack)
             losses = self.head.loss(self.extract_feat(images), soft_samples(scores))
-        return {**losses, 'mix_acc': mix_accuracy(heard.pop(), scores)}
+        return {**losses, **learned_losses(listeners, scores), 'mix_acc': mix_accuracy(heard.pop(), scores)}
+
+    def _listen(self, stack: ExitStack) -> list[Callable[[Tensor], dict[str, Tensor]]]:
+        """Let all parts that learn beside the network listen to the training forward pass."""
+        return [stack.enter_context(part.listen(self)) for part in self._learners.values()] if self.training else []
 
     # ------------------------------------------------------------------------------------------------- the clean view
 
@@ -286,6 +311,11 @@ def outcomes(mix: Mix, logits: Tensor, step: Step) -> Tensor:
         return (step.clean.logits[: len(labels)].detach().argmax(1) != labels).to(torch.int8)
     missed = (logits.argmax(1) != labels).to(torch.int8)
     return missed if not mix.mixed else torch.where(mix.mask.flatten(1).amin(1) == 1, missed, -1)
+
+
+def learned_losses(listeners: Sequence[Callable[[Tensor], dict[str, Tensor]]], scores: Tensor) -> dict[str, Tensor]:
+    """The losses of all parts that learn beside the network."""
+    return {name: loss for losses_of in listeners for name, loss in losses_of(scores).items()}
 
 
 def mix_accuracy(logits: Tensor, scores: Tensor) -> Tensor:

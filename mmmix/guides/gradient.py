@@ -1,4 +1,4 @@
-"""What is important in an image: guides turn images and labels into a map of importance."""
+"""Saliency by the vanilla gradient."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,10 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .part import Guide
-from .registry import TASK_UTILS
-
-__all__ = ['Guide', 'InputGradient', 'input_gradient']
+from ..part import Guide
+from ..registry import TASK_UTILS
 
 
 @contextmanager
@@ -105,12 +103,7 @@ class InputGradient(Guide):
     needs_model = True
 
     def __init__(self, scale: float = 1.0, target: str = 'label'):
-        if isinstance(scale, bool) or not isinstance(scale, (int, float)) or not 0 < scale <= 1:
-            raise ValueError(f'InputGradient: `scale` must lie in (0, 1], e.g. 0.5 for half the resolution, but got {scale!r}.')
-        if target not in ('label', 'max'):
-            raise ValueError(f"InputGradient: `target` must be 'label' or 'max', but got {target!r}.")
-        self.scale = float(scale)
-        self.target = target
+        self.scale, self.target = check_gradient_args(type(self).__name__, scale, target)
 
     @torch.compiler.disable
     def __call__(self, images: Tensor, scores: Tensor | None = None) -> Tensor:
@@ -124,12 +117,35 @@ class InputGradient(Guide):
             Tensor: ``(N, 1, H, W)``, float32, at least 0.
         """
         model = self.require_model()
-        size = images.shape[-2:]
         if self.scale == 1:
             shared = model.clean_pass_of(images) if hasattr(model, 'clean_pass_of') else None
             if shared is not None:
                 return shared.saliency(self.target)[:len(images)]
-            return input_gradient(model, images, scores, self.target)[0]
-        small = [max(1, round(side * self.scale)) for side in size]
-        copy = F.interpolate(images.detach().float(), small, mode='bicubic', align_corners=False)
-        return F.interpolate(input_gradient(model, copy, scores, self.target)[0], size, mode='bilinear', align_corners=False)
+        return scaled_gradient(model, images, scores, self.scale, self.target)
+
+
+def check_gradient_args(name: str, scale: float, target: str) -> tuple[float, str]:
+    """Refuse what the gradient guides cannot do, in one line that says what they can."""
+    if isinstance(scale, bool) or not isinstance(scale, (int, float)) or not 0 < scale <= 1:
+        raise ValueError(f'{name}: `scale` must lie in (0, 1], e.g. 0.5 for half the resolution, but got {scale!r}.')
+    if target not in ('label', 'max'):
+        raise ValueError(f"{name}: `target` must be 'label' or 'max', but got {target!r}.")
+    return float(scale), target
+
+
+def scaled_gradient(
+    model: nn.Module,
+    images: Tensor,
+    scores: Tensor | None,
+    scale: float,
+    target: str,
+    forward: Callable[[Tensor], Any] | None = None,
+) -> Tensor:
+    """:func:`input_gradient` of a bicubic copy at ``scale``, mapped back bilinearly: ``(N, 1, H, W)``."""
+    if scale == 1:
+        return input_gradient(model, images, scores, target, forward)[0]
+    size = images.shape[-2:]
+    small = [max(1, round(side * scale)) for side in size]
+    copy = F.interpolate(images.detach().float(), small, mode='bicubic', align_corners=False)
+    found = input_gradient(model, copy, scores, target, forward)[0]
+    return F.interpolate(found, size, mode='bilinear', align_corners=False)

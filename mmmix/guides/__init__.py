@@ -1,0 +1,23 @@
+"""What is important in an image: guides turn images and labels into a map of importance."""
+
+from ..part import Guide
+from .activation import ClassActivation
+from .attention import Attention
+from .early_head import EarlyHead
+from .fine_grained import FineGrained
+from .gradient import InputGradient, input_gradient, saliency, target_logits, untouched
+from .spectral_residual import SpectralResidual
+
+__all__ = [
+    'Attention',
+    'ClassActivation',
+    'EarlyHead',
+    'FineGrained',
+    'Guide',
+    'InputGradient',
+    'SpectralResidual',
+    'input_gradient',
+    'saliency',
+    'target_logits',
+    'untouched',
+]
