@@ -1,0 +1,142 @@
+"""What KeepCutout adds to a training step: full gradient, low resolution, early head, and both, relative to Cutout.
+
+ResNet-18 for CIFAR, batch 128 of 32 x 32, SGD, float32. All variants run in one process, one step each in turn, round
+after round, so that a busy machine slows all of them alike; the figure is the median over rounds of the ratio within a
+round. The time inside the guide and inside the choice of the place is measured too: it says where a budget is lost.
+
+    python benchmarks/keepaugment_cost.py --rounds 7
+    python benchmarks/keepaugment_cost.py --device cuda --rounds 200
+"""
+
+import argparse
+import json
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from mmengine.logging import MMLogger
+from mmpretrain.structures import DataSample
+
+from mmmix import MixClassifier
+
+#: Variant -> guide, and the budget of its step time relative to Cutout.
+VARIANTS: dict[str, tuple[dict | None, float | None]] = {
+    'Cutout': (None, None),
+    'KeepCutout': (dict(type='mmmix.InputGradient'), 1.8),
+    'KeepCutout, low resolution': (dict(type='mmmix.InputGradient', scale=0.5), 1.20),
+    'KeepCutout, early head': (dict(type='mmmix.EarlyHead'), 1.21),
+    'KeepCutout, early head, low resolution': (dict(type='mmmix.EarlyHead', scale=0.5), 1.08),
+}
+
+
+class Clock:
+    """Adds up the time spent in a callable."""
+
+    def __init__(self, inner: Any, synchronize: Callable[[], Any]):
+        self.inner = inner
+        self.synchronize = synchronize
+        self.seconds = 0.0
+
+    def __call__(self, *args: Any) -> Any:
+        """Call and measure."""
+        self.synchronize()
+        start = time.perf_counter()
+        result = self.inner(*args)
+        self.synchronize()
+        self.seconds += time.perf_counter() - start
+        return result
+
+
+class Variant:
+    """A network in training with one way of erasing."""
+
+    def __init__(self, guide: dict | None, device: torch.device, width: int):
+        torch.manual_seed(0)
+        augment = dict(type='mmmix.Cutout') if guide is None else dict(type='mmmix.KeepCutout', guide=guide)
+        self.model = MixClassifier(
+            backbone=dict(type='mmpretrain.ResNet_CIFAR', depth=18, stem_channels=width, base_channels=width),
+            neck=dict(type='mmpretrain.GlobalAveragePooling'),
+            head=dict(type='mmpretrain.LinearClsHead', num_classes=10, in_channels=8 * width),
+            train_cfg=dict(augments=augment),
+        ).to(device)
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+        self.synchronize = torch.cuda.synchronize if device.type == 'cuda' else lambda: None
+
+    def step(self, images: torch.Tensor, samples: list[DataSample]) -> float:
+        """The seconds of one training step."""
+        self.synchronize()
+        start = time.perf_counter()
+        losses = self.model.loss(images, samples)
+        self.optimizer.zero_grad()
+        sum(loss for name, loss in losses.items() if 'loss' in name).backward()
+        self.optimizer.step()
+        self.synchronize()
+        return time.perf_counter() - start
+
+    def split(self, images: torch.Tensor, samples: list[DataSample]) -> dict[str, float]:
+        """Seconds of one step inside the guide and inside the choice of the place."""
+        keep = next(self.model.mixers()).keep
+        if keep is None:
+            return {}
+        guide, rate = Clock(type(keep.guide).__call__.__get__(keep.guide), self.synchronize), keep.allowed
+        choice = Clock(rate, self.synchronize)
+        mixer = next(self.model.mixers())
+        asked = mixer.importance
+        mixer.importance = lambda own, _: guide(own, mixer._scene.own_scores)
+        keep.allowed = choice
+        try:
+            self.step(images, samples)
+        finally:
+            mixer.importance, keep.allowed = asked, rate
+        return dict(guide_seconds=guide.seconds, choice_seconds=choice.seconds)
+
+
+def main() -> None:
+    """Measure and write the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--rounds', type=int, default=7)
+    parser.add_argument('--batch', type=int, default=128)
+    parser.add_argument('--width', type=int, default=64, help='channels of the stem; 64 is ResNet-18')
+    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--out', type=Path, default=Path(__file__).with_suffix('.json'))
+    args = parser.parse_args()
+    device = torch.device(args.device)
+    if device.type == 'cpu':
+        torch.set_num_threads(1)
+    MMLogger.get_current_instance().setLevel('WARNING')
+    variants = {name: Variant(guide, device, args.width) for name, (guide, _) in VARIANTS.items()}
+    images = torch.rand(args.batch, 3, 32, 32, device=device)
+    samples = [DataSample().set_gt_label(i % 10) for i in range(args.batch)]
+    seconds: dict[str, list[float]] = {name: [] for name in variants}
+    warm_up = 1 if device.type == 'cpu' else 20
+    for number in range(warm_up + args.rounds):
+        for name, variant in variants.items():
+            taken = variant.step(images, samples)
+            if number >= warm_up:
+                seconds[name].append(taken)
+    rows = []
+    for name, (_, budget) in VARIANTS.items():
+        ratios = sorted(own / base for own, base in zip(seconds[name], seconds['Cutout'], strict=True))
+        row = dict(method=name, median_seconds=round(median(seconds[name]), 4), ratio=round(median(ratios), 3))
+        row.update(ratio_min=round(ratios[0], 3), ratio_max=round(ratios[-1], 3), budget=budget)
+        row.update({key: round(value, 4) for key, value in variants[name].split(images, samples).items()})
+        rows.append(row)
+        print(row, flush=True)
+    hardware = torch.cuda.get_device_name() if device.type == 'cuda' else f'CPU ({platform.machine()}), one thread'
+    about = dict(
+        mark='ours',
+        network=f'ResNet_CIFAR depth 18, base_channels={args.width}',
+        batch=args.batch,
+        rounds=args.rounds,
+        precision='float32',
+        hardware=f'{hardware}; torch {torch.__version__}',
+    )
+    args.out.write_text(json.dumps(dict(about=about, rows=rows), indent=2) + '\n')
+
+
+if __name__ == '__main__':
+    main()
