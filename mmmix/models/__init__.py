@@ -1,13 +1,29 @@
 """Classifiers, heads and backbones."""
 
+from .backbones import (
+    PyramidNet_CIFAR,
+    ResNet_CIFAR,
+    ResNeXt_CIFAR,
+    ShakeDrop,
+    ShakeShake,
+    ShakeShake_CIFAR,
+    WideResNet_CIFAR,
+)
 from .classifiers import CleanPass, MixClassifier
 from .heads import SUMixHead, SUMixMixin, SUMixVisionTransformerClsHead, sumix_terms
 
 __all__ = [
     'CleanPass',
     'MixClassifier',
+    'PyramidNet_CIFAR',
+    'ResNeXt_CIFAR',
+    'ResNet_CIFAR',
     'SUMixHead',
     'SUMixMixin',
     'SUMixVisionTransformerClsHead',
+    'ShakeDrop',
+    'ShakeShake',
+    'ShakeShake_CIFAR',
+    'WideResNet_CIFAR',
     'sumix_terms',
 ]

@@ -1,3 +1,17 @@
-"""Part of mmmix."""
+"""CIFAR networks that mmpretrain lacks."""
 
-__all__: list[str] = []
+from .pyramidnet import PyramidNet_CIFAR
+from .resnet_cifar import ResNet_CIFAR, ResNeXt_CIFAR
+from .shake import ShakeDrop, ShakeShake
+from .shake_shake import ShakeShake_CIFAR
+from .wide_resnet import WideResNet_CIFAR
+
+__all__ = [
+    'PyramidNet_CIFAR',
+    'ResNeXt_CIFAR',
+    'ResNet_CIFAR',
+    'ShakeDrop',
+    'ShakeShake',
+    'ShakeShake_CIFAR',
+    'WideResNet_CIFAR',
+]

@@ -1,0 +1,126 @@
+"""What the CIFAR networks of this package have in common: a stem, stages of residual blocks, and a tail."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch.utils.checkpoint as cp
+from mmcv.cnn import build_norm_layer
+from mmengine.model import BaseModule
+from mmpretrain.models.backbones.base_backbone import BaseBackbone
+from torch import Tensor, nn
+
+_INIT = (
+    dict(type='Kaiming', layer=['Conv2d']),
+    dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm']),
+)
+
+
+def norm(norm_cfg: dict, channels: int) -> nn.Module:
+    """Build a normalisation layer."""
+    return build_norm_layer(norm_cfg, channels)[1]
+
+
+def conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
+    """A 3 x 3 convolution that keeps the size, or divides it by the stride."""
+    return nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False)
+
+
+def conv1x1(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
+    """A 1 x 1 convolution."""
+    return nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False)
+
+
+class Block(BaseModule):
+    """A residual block that may be recomputed in the backward pass to save memory.
+
+    Args:
+        with_cp (bool): Whether to recompute. Random coefficients are then drawn again from the same state, so the
+            result is the same. Defaults to False.
+    """
+
+    def __init__(self, with_cp: bool = False):
+        super().__init__()
+        self.with_cp = with_cp
+
+    def run(self, maps: Tensor) -> Tensor:
+        """The block itself, ``(N, C, H, W)`` to ``(N, C', H', W')``."""
+        raise NotImplementedError
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Run the block, under checkpointing if asked to."""
+        if self.with_cp and maps.requires_grad:
+            return cp.checkpoint(self.run, maps, use_reentrant=False)
+        return self.run(maps)
+
+
+class StagedBackbone(BaseBackbone):
+    """A stem, stages and a tail behind the last stage; subclasses build the three.
+
+    Args:
+        out_indices (Sequence[int]): From which stages maps are given. Defaults to ``(2, )``, the last of three.
+        norm_eval (bool): Whether batch normalisation uses and keeps its statistics in training. Defaults to False.
+        init_cfg (dict | list[dict], optional): Initialization. Defaults to Kaiming's for convolutions, 1 for norms.
+    """
+
+    stem: nn.Module
+    stages: nn.ModuleList
+    tail: nn.Module
+    #: Channels of the last map.
+    feat_dim: int
+
+    def __init__(
+        self, out_indices: Sequence[int] = (2,), norm_eval: bool = False, init_cfg: dict | list[dict] | None = None
+    ):
+        super().__init__([dict(part) for part in _INIT] if init_cfg is None else init_cfg)
+        if not out_indices or any(not 0 <= index < 3 for index in out_indices):
+            raise ValueError(f'{type(self).__name__} has stages 0, 1 and 2, but `out_indices` is {out_indices!r}.')
+        self.out_indices = tuple(out_indices)
+        self.norm_eval = norm_eval
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Extract features.
+
+        Args:
+            images (Tensor): ``(N, 3, H, W)``.
+
+        Returns:
+            tuple[Tensor, ...]: One ``(N, C, H', W')`` map for each of ``out_indices``.
+        """
+        maps, outs = self.stem(images), []
+        for i, stage in enumerate(self.stages):
+            maps = stage(maps)
+            if i == len(self.stages) - 1:
+                maps = self.tail(maps)
+            if i in self.out_indices:
+                outs.append(maps)
+        return tuple(outs)
+
+    def train(self, mode: bool = True) -> Any:
+        """Switch the mode; with ``norm_eval`` the norms stay in eval mode."""
+        super().train(mode)
+        if mode and self.norm_eval:
+            for module in self.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+        return self
+
+
+def blocks_per_stage(name: str, depth: int, fixed: int, per_block: int) -> int:
+    """How many blocks each of three stages has.
+
+    Args:
+        name (str): The network, for the error.
+        depth (int): Number of weighted layers.
+        fixed (int): Layers outside the blocks.
+        per_block (int): Layers of one block.
+
+    Raises:
+        ValueError: If there is no such depth.
+    """
+    count, rest = divmod(depth - fixed, 3 * per_block)
+    if rest or count < 1:
+        first = fixed + 3 * per_block
+        raise ValueError(
+            f'{name}: `depth` must be {fixed} plus a multiple of {3 * per_block}, e.g. {first}, but got {depth}.'
+        )
+    return count

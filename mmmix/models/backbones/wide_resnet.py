@@ -1,0 +1,94 @@
+"""Wide residual networks for CIFAR."""
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ...registry import MODELS
+from .staged import Block, StagedBackbone, blocks_per_stage, conv1x1, conv3x3, norm
+
+
+class WideBlock(Block):
+    """Two 3 x 3 convolutions, each behind its norm and ReLU; a changed width goes through a 1 x 1 convolution.
+
+    Args:
+        in_channels (int): Channels that come in.
+        out_channels (int): Channels that go out.
+        stride (int): Stride of the first convolution.
+        drop_rate (float): Dropout between the convolutions.
+        norm_cfg (dict): The norms.
+        with_cp (bool): Whether to recompute in the backward pass.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, stride: int, drop_rate: float, norm_cfg: dict, with_cp: bool
+    ):
+        super().__init__(with_cp)
+        self.norm1, self.conv1 = norm(norm_cfg, in_channels), conv3x3(in_channels, out_channels, stride)
+        self.norm2, self.conv2 = norm(norm_cfg, out_channels), conv3x3(out_channels, out_channels)
+        self.shortcut = None if in_channels == out_channels else conv1x1(in_channels, out_channels, stride)
+        self.drop_rate = drop_rate
+
+    def run(self, maps: Tensor) -> Tensor:
+        """Residual plus identity, or plus the projected activation where the width changes."""
+        active = F.relu(self.norm1(maps))
+        residual = F.relu(self.norm2(self.conv1(active)))
+        residual = self.conv2(F.dropout(residual, self.drop_rate, self.training))
+        return residual + (maps if self.shortcut is None else self.shortcut(active))
+
+
+@MODELS.register_module()
+class WideResNet_CIFAR(StagedBackbone):  # noqa: N801 - named as its siblings
+    """WRN-d-k: few layers, many channels, activations in front of convolutions.
+
+    `Wide Residual Networks <https://arxiv.org/abs/1605.07146>`_. With its linear layer for CIFAR, WRN-28-10 has 36.5 M
+    parameters, WRN-28-8 23.4 M and WRN-28-2 1.5 M.
+
+    Args:
+        depth (int): 4 plus a multiple of 6. Defaults to 28.
+        widen_factor (int): ``k``; the stages have ``16 k``, ``32 k`` and ``64 k`` channels. Defaults to 10.
+        drop_rate (float): Dropout inside each block; the paper tried 0.3. Defaults to 0.0.
+        strides (Sequence[int]): Of the three stages. Defaults to ``(1, 2, 2)``.
+        out_indices (Sequence[int]): From which stages maps are given. Defaults to ``(2, )``.
+        norm_cfg (dict): The norms. Defaults to ``dict(type='BN')``.
+        norm_eval (bool): Whether norms stay in eval mode. Defaults to False.
+        with_cp (bool): Whether blocks are recomputed in the backward pass. Defaults to False.
+        init_cfg (dict | list[dict], optional): Initialization. Defaults to Kaiming's.
+
+    Raises:
+        ValueError: If there is no network of this depth.
+
+    Example:
+        >>> import torch
+        >>> from mmmix.models.backbones import WideResNet_CIFAR
+        >>> [maps.shape for maps in WideResNet_CIFAR(depth=10, widen_factor=2)(torch.rand(2, 3, 32, 32))]
+        [torch.Size([2, 128, 8, 8])]
+    """
+
+    def __init__(
+        self,
+        depth: int = 28,
+        widen_factor: int = 10,
+        drop_rate: float = 0.0,
+        strides: Sequence[int] = (1, 2, 2),
+        out_indices: Sequence[int] = (2,),
+        norm_cfg: dict | None = None,
+        norm_eval: bool = False,
+        with_cp: bool = False,
+        init_cfg: dict | list[dict] | None = None,
+    ):
+        super().__init__(out_indices, norm_eval, init_cfg)
+        norm_cfg = norm_cfg or dict(type='BN')
+        count = blocks_per_stage('WideResNet_CIFAR', depth, fixed=4, per_block=2)
+        channels = 16
+        self.stem = conv3x3(3, channels)
+        self.stages = nn.ModuleList()
+        for width, stride in zip((16 * widen_factor, 32 * widen_factor, 64 * widen_factor), strides, strict=True):
+            blocks = []
+            for i in range(count):
+                blocks.append(WideBlock(channels, width, stride if i == 0 else 1, drop_rate, norm_cfg, with_cp))
+                channels = width
+            self.stages.append(nn.Sequential(*blocks))
+        self.tail = nn.Sequential(norm(norm_cfg, channels), nn.ReLU(inplace=True))
+        self.feat_dim = channels
