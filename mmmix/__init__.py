@@ -53,6 +53,7 @@ _check_family()
 _ROOMS = (
     'mixers',
     'partners',
+    'partners_history',
     'keep',
     'guides',
     'labels',

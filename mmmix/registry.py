@@ -19,7 +19,9 @@ def _child(name: str, *locations: str) -> Registry:
 
 MODELS = _child('MODELS', 'mmmix.models')
 BATCH_AUGMENTS = _child('BATCH_AUGMENTS', 'mmmix.mixers')
-TASK_UTILS = _child('TASK_UTILS', 'mmmix.partners', 'mmmix.keep', 'mmmix.guides', 'mmmix.labels')
+TASK_UTILS = _child(
+    'TASK_UTILS', 'mmmix.partners', 'mmmix.partners_history', 'mmmix.keep', 'mmmix.guides', 'mmmix.labels'
+)
 DATASETS = _child('DATASETS', 'mmmix.datasets')
 TRANSFORMS = _child('TRANSFORMS', 'mmmix.datasets')
 HOOKS = _child('HOOKS', 'mmmix.engine')

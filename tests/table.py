@@ -21,6 +21,9 @@ class Row:
         lam_modes: The modes that it offers.
         area_label: Whether the label shares are the areas in the mask (law 1).
         partner_as_is: Whether partner pixels go into the mix as they are, not resized or aligned.
+        pair_label: Whether a label is made of the own one and one partner's, and no more.
+        sums_to_one: Whether the shares of a label add up to 1.
+        random: Whether two seeds give two results even if nothing but the mask is drawn.
         image_size: Height and width that the laws use; not square unless the method needs it.
         tag: Tells apart several rows of one mixer.
     """
@@ -30,6 +33,9 @@ class Row:
     lam_modes: tuple[str, ...] = ('batch', 'elem')
     area_label: bool = True
     partner_as_is: bool = True
+    pair_label: bool = True
+    sums_to_one: bool = True
+    random: bool = True
     image_size: tuple[int, int] = (24, 20)
     tag: str = ''
 
@@ -74,6 +80,19 @@ TABLE: tuple[Row, ...] = (
     Row('KeepCutMix'),
     Row('HardMix'),
     Row('HardMix', dict(guide=dict(type='mmmix.InputGradient')), tag='guide'),
+    Row('FMix'),
+    Row('FMix', dict(max_soft=0.3, alpha=0.4), tag='soft'),
+    Row('GridMask', dict(d_range=(6, 12)), area_label=False),
+    Row('GridMask', dict(rotate=0, fill='random'), area_label=False, tag='upright'),
+    Row('GridMix', dict(grid=3)),
+    Row('RecursiveMix', partner_as_is=False),
+    Row('ResizeMix', partner_as_is=False),
+    Row('ResizeMix', dict(alpha=1, interpolation='nearest'), partner_as_is=False, tag='nearest'),
+    Row('SaliencyMix'),
+    Row('SaliencyMix', dict(alpha=0.2, guide=dict(type='mmmix.InputGradient')), tag='gradient'),
+    Row('SmoothMix'),
+    Row('StackMix', partner_as_is=False),
+    Row('StackMix', dict(axis='height'), partner_as_is=False, image_size=(23, 20), tag='odd'),
 )
 
 CASES = [(row, mode) for row in TABLE for mode in row.lam_modes]

@@ -43,8 +43,8 @@ def test_channel_means_equal_the_scores(row: Row, mode: str) -> None:
 @mixers
 def test_ones_mixed_with_zeros_equal_the_mask(row: Row, mode: str) -> None:
     mixer = row.build(lam_mode=mode)
-    if mixer.label_preserving:
-        pytest.skip('it has no partner')
+    if mixer.label_preserving or not row.pair_label:
+        pytest.skip('it has no partner, or several')
     images, scores = torch.ones(N, C, *row.image_size), torch.eye(N)
     pool = torch.cat([images, torch.zeros_like(images)])
     partner = N + torch.randperm(N)
@@ -66,6 +66,8 @@ def test_ones_mixed_with_zeros_equal_the_mask(row: Row, mode: str) -> None:
 
 @mixers
 def test_soft_labels_mix_as_hard_ones_do(row: Row, mode: str) -> None:
+    if not row.pair_label:
+        pytest.skip('its labels are made of more than two')
     images, _ = batch(row)
     scores = torch.rand(N, 8).softmax(1)
     mix = row.build(lam_mode=mode).mix(images, scores)
@@ -106,7 +108,8 @@ def test_any_batch_size(row: Row, mode: str, n: int) -> None:
     if n == 1 and not row.build().label_preserving:
         assert torch.equal(mixed, images) and torch.equal(mixed_scores, scores)
     assert torch.isfinite(mixed).all()
-    torch.testing.assert_close(mixed_scores.sum(1), torch.ones(n))
+    if row.sums_to_one:
+        torch.testing.assert_close(mixed_scores.sum(1), torch.ones(n))
 
 
 @mixers
@@ -158,7 +161,7 @@ def test_seed_decides(row: Row, mode: str) -> None:
         mixer = row.build(lam_mode=mode)
         drawn.append(torch.cat([mixer(images, scores)[0] for _ in range(3)]))
     assert torch.equal(drawn[0], drawn[1])
-    assert not torch.equal(drawn[0], drawn[2])
+    assert not row.random or not torch.equal(drawn[0], drawn[2])
 
 
 # ---------------------------------------------------------------------------------------------------- 5. no parameters

@@ -37,18 +37,22 @@ class Eraser(BoxMixer):
     def draw_share(self, images: Tensor) -> Tensor:
         """Whether each image is left alone: ``(N,)`` on their device, 1 leaves it, 0 erases a box of it."""
         share = torch.zeros(len(images), device=images.device)
-        if self.lam_mode == 'elem' and self.prob < 1:
-            share = (torch.rand_like(share) >= self.prob).float()
+        chance = self.chance()
+        if self.lam_mode == 'elem' and chance < 1:
+            share = (torch.rand_like(share) >= chance).float()
         return share
 
     def draw(self, own: Tensor, other: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """One box for each image; ``other`` is the fill."""
-        if self.fill == 'random':
-            # Drawn by position and not by memory: the same noise for images in channels_last.
-            other = torch.empty_like(own).copy_(torch.randn(own.shape, device=own.device))
-        else:
-            other = own.new_full((), self.fill)
-        return box_mask(self.boxes(own, share), *own.shape[-2:]), other
+        filling = self.filling(own)
+        return box_mask(self.boxes(own, share), *own.shape[-2:]), filling
+
+    def filling(self, own: Tensor) -> Tensor:
+        """What is put in: a number, or noise of the images' shape."""
+        if self.fill != 'random':
+            return own.new_full((), self.fill)
+        # Drawn by position and not by memory: the same noise for images in channels_last.
+        return torch.empty_like(own).copy_(torch.randn(own.shape, device=own.device))
 
 
 @BATCH_AUGMENTS.register_module()

@@ -275,8 +275,9 @@ class Mixer(Part):
         if self.lam_mode == 'batch':
             return self.sample_share(1, torch.device('cpu'))
         share = self.sample_share(len(images), images.device)
-        if self.prob < 1:
-            share = torch.where(torch.rand_like(share) < self.prob, share, 1.0)
+        chance = self.chance()
+        if chance < 1:
+            share = torch.where(torch.rand_like(share) < chance, share, 1.0)
         return share
 
     def sample_share(self, count: int, device: torch.device) -> Tensor:
@@ -342,7 +343,12 @@ class Mixer(Part):
 
     def _lucky(self) -> bool:
         """Toss the coin of ``prob`` for a whole batch, on the host."""
-        return self.prob == 1 or bool(torch.rand(()) < self.prob)
+        chance = self.chance()
+        return chance == 1 or bool(torch.rand(()) < chance)
+
+    def chance(self) -> float:
+        """The probability of mixing at this moment: ``prob``, unless the method lets it grow."""
+        return self.prob
 
 
 #: The policy of a mixer that was given none.

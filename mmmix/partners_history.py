@@ -1,0 +1,55 @@
+"""Who is mixed in: what came out of the last step."""
+
+import torch
+from torch import Tensor
+
+from .part import Partners
+from .partners import permutation
+from .registry import TASK_UTILS
+
+__all__ = ['History']
+
+
+@TASK_UTILS.register_module()
+class History(Partners):
+    """Partners from the last step: image ``i`` meets what image ``i`` of the last batch became, with its mixed label.
+
+    `RecursiveMix: Mixed Learning with History <https://arxiv.org/abs/2203.06844>`_. In the first step, and when images change
+    their shape or move to another device, partners are a permutation of the batch. A batch of another size than the last
+    is fine: its rows are taken from the start, as often as needed. What is remembered is not in checkpoints; a resumed run
+    starts anew.
+
+    Deviation from the authors' code: their first step is not mixed at all.
+
+    Example:
+        >>> import torch
+        >>> from mmmix import CutMix, History
+        >>> mixer = CutMix(partners=History())
+        >>> first = mixer.mix(torch.rand(4, 3, 8, 8), torch.eye(4))
+        >>> second = mixer.mix(torch.rand(4, 3, 8, 8), torch.eye(4))
+        >>> bool(torch.equal(second.pool[4:], first.images))
+        True
+    """
+
+    def __init__(self) -> None:
+        self.images: Tensor | None = None
+        self.scores: Tensor | None = None
+
+    def __call__(self, images: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Choose partners; see :meth:`Partners.__call__`."""
+        n, past, past_scores = len(images), self.images, self.scores
+        if (
+            past is None
+            or past_scores is None
+            or past.shape[1:] != images.shape[1:]
+            or past.device != images.device
+            or past_scores.shape[1:] != scores.shape[1:]
+        ):
+            return images, scores, permutation(n, images.device)
+        pool = torch.cat([images, past.to(images.dtype)])
+        partner = n + torch.arange(n, device=images.device) % len(past)
+        return pool, torch.cat([scores, past_scores.to(scores.dtype)]), partner
+
+    def remember(self, mix) -> None:
+        """Keep what came out, apart from the caller's tensors."""
+        self.images, self.scores = mix.images.detach().clone(), mix.scores.detach().clone()
