@@ -89,7 +89,7 @@ def test_bad_arguments_are_named(arguments, message):
 
 def test_unknown_argument_is_an_error():
     with pytest.raises(TypeError, match='downlaod'):
-        Digits(downlaod=True)
+        DATASETS.build(dict(type='mmmix.Digits', downlaod=True))
 
 
 def test_missing_sklearn_names_the_command(monkeypatch):
