@@ -203,7 +203,7 @@ def test_mixed_precision_gives_finite_gradients(network):
         (dict(scale=0), '`scale` must be above 0, or None'),
         (dict(lam_reduction='mean'), "`lam_reduction` must be 'sample' or 'batch'"),
         (dict(regularizer='all'), "`regularizer` must be 'semantic', 'uncertainty', 'both' or None"),
-        (dict(distance='cosine'), "`distance` must be 'signed' or 'absolute'"),
+        (dict(distance='cosine'), "`distance` must be 'absolute' or 'signed'"),
         (dict(clean_pass='eval'), "`clean_pass` must be 'train' or 'detached'"),
         (dict(loss=dict(type='mmpretrain.CrossEntropyLoss', use_sigmoid=True)), 'softmax cross entropies'),
         (dict(loss=dict(type='mmpretrain.FocalLoss')), 'cannot use FocalLoss'),

@@ -11,7 +11,7 @@ from ...mixers import Mix
 from ...registry import MODELS
 
 _REGULARIZERS = ('semantic', 'uncertainty', 'both', None)
-_DISTANCES = ('signed', 'absolute')
+_DISTANCES = ('absolute', 'signed')
 
 
 def unit_softmax(logits: Tensor) -> Tensor:
@@ -33,7 +33,7 @@ def sumix_terms(
     lam_reduction: str = 'sample',
     relabel: bool = True,
     regularizer: str | None = 'both',
-    distance: str = 'signed',
+    distance: str = 'absolute',
     label_smoothing: float = 0.0,
 ) -> dict[str, Tensor]:
     """The mathematics of `SUMix <https://arxiv.org/abs/2407.07805>`_, for a whole batch at once.
@@ -45,9 +45,9 @@ def sumix_terms(
 
     The released distance is the softmax of the *signed* difference of two predictions. At the label's own class that
     difference is 0 for a mixed image that looks like the clean one and -1 for one that looks nothing like it, so the
-    label whose image is hidden gains weight: the opposite of what the paper's text says of its Eq. 4.
-    ``distance='absolute'`` takes the magnitude of the difference and does what the text says. The default is what
-    the paper's numbers were made with. ``benchmarks/sumix_shares.md`` has both, measured.
+    label whose image is hidden gains weight: the opposite of what the paper says of its Eq. 4. ``distance='absolute'``
+    takes the magnitude of the difference and does what the paper says, so it is the default; ``distance='signed',
+    lam_reduction='batch', scale=None`` is the released code. ``benchmarks/sumix_shares.md`` has both, measured.
 
     With ``scale=100`` and few classes the entries of the distances are large, about ``scale / sqrt(K)``, so that
     ``exp(-distance)`` is nearly 0 for every class and ``loss_reg`` is nearly ``log(K)`` without a gradient: see the
@@ -67,7 +67,7 @@ def sumix_terms(
         lam_reduction (str): ``'sample'`` or ``'batch'``. Defaults to ``'sample'``.
         relabel (bool): Whether to learn the shares; otherwise the losses use ``lam``. Defaults to True.
         regularizer (str, optional): ``'semantic'``, ``'uncertainty'``, ``'both'`` or None. Defaults to ``'both'``.
-        distance (str): ``'signed'`` (the released code) or ``'absolute'`` (the paper's text). Defaults to ``'signed'``.
+        distance (str): ``'absolute'`` (the paper's text) or ``'signed'`` (the released code). Defaults to ``'absolute'``.
         label_smoothing (float): Smoothing of the cross entropy on the mixed images. Defaults to 0.0.
 
     Returns:
@@ -135,8 +135,8 @@ class SUMixMixin:
         lam_reduction (str): ``'sample'`` (the paper) or ``'batch'`` (the released code). Defaults to ``'sample'``.
         relabel (bool): Whether to learn the label shares. Defaults to True.
         regularizer (str, optional): ``'semantic'``, ``'uncertainty'``, ``'both'`` or None. Defaults to ``'both'``.
-        distance (str): ``'signed'`` (the released code) or ``'absolute'`` (the paper's text); see :func:`sumix_terms`.
-            Defaults to ``'signed'``.
+        distance (str): ``'absolute'`` (the paper's text) or ``'signed'`` (the released code); see :func:`sumix_terms`.
+            Defaults to ``'absolute'``.
         clean_pass (str): ``'train'``: the clean images go through the network in train mode and the regulariser
             reaches the backbone on their side too, as released. ``'detached'``: in eval mode, without a graph.
             Defaults to ``'train'``.
@@ -155,7 +155,7 @@ class SUMixMixin:
         lam_reduction: str = 'sample',
         relabel: bool = True,
         regularizer: str | None = 'both',
-        distance: str = 'signed',
+        distance: str = 'absolute',
         clean_pass: str = 'train',
         **kwargs: Any,
     ):
@@ -172,7 +172,7 @@ class SUMixMixin:
                 f"{name}: `regularizer` must be 'semantic', 'uncertainty', 'both' or None, but got {regularizer!r}."
             )
         if distance not in _DISTANCES:
-            raise ValueError(f"{name}: `distance` must be 'signed' or 'absolute', but got {distance!r}.")
+            raise ValueError(f"{name}: `distance` must be 'absolute' or 'signed', but got {distance!r}.")
         if clean_pass not in ('train', 'detached'):
             raise ValueError(f"{name}: `clean_pass` must be 'train' or 'detached', but got {clean_pass!r}.")
         kind = type(self.loss_module).__name__
@@ -273,8 +273,8 @@ class SUMixHead(SUMixMixin, LinearClsHead):
             ``'sample'``.
         relabel (bool): Whether to learn the label shares. Defaults to True.
         regularizer (str, optional): ``'semantic'``, ``'uncertainty'``, ``'both'`` or None. Defaults to ``'both'``.
-        distance (str): ``'signed'`` (the released code) or ``'absolute'`` (the paper's text); see :func:`sumix_terms`.
-            Defaults to ``'signed'``.
+        distance (str): ``'absolute'`` (the paper's text) or ``'signed'`` (the released code); see :func:`sumix_terms`.
+            Defaults to ``'absolute'``.
         clean_pass (str): ``'train'``: the clean images go through the network in train mode and the regulariser
             reaches the backbone on their side too, as released. ``'detached'``: in eval mode, without a graph.
             Defaults to ``'train'``.
@@ -325,8 +325,8 @@ class SUMixVisionTransformerClsHead(SUMixMixin, VisionTransformerClsHead):
             ``'sample'``.
         relabel (bool): Whether to learn the label shares. Defaults to True.
         regularizer (str, optional): ``'semantic'``, ``'uncertainty'``, ``'both'`` or None. Defaults to ``'both'``.
-        distance (str): ``'signed'`` (the released code) or ``'absolute'`` (the paper's text); see :func:`sumix_terms`.
-            Defaults to ``'signed'``.
+        distance (str): ``'absolute'`` (the paper's text) or ``'signed'`` (the released code); see :func:`sumix_terms`.
+            Defaults to ``'absolute'``.
         clean_pass (str): ``'train'`` or ``'detached'``, as in :class:`SUMixHead`. Defaults to ``'train'``.
         **kwargs: As in ``VisionTransformerClsHead``. ``loss`` is ``CrossEntropyLoss`` or ``LabelSmoothLoss``.
 
