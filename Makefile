@@ -28,13 +28,13 @@ test-slow: $(VENV)/.mmmix-dev  ## Run the tests that take more than ten seconds
 	$(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/.mmmix-dev  ## Check style and types
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
+	$(BIN)/python -m ruff check
+	$(BIN)/python -m ruff format --check
+	$(BIN)/python -m mypy
 
 format: $(VENV)/.mmmix-dev  ## Bring the code into style
-	$(BIN)/ruff check --fix
-	$(BIN)/ruff format
+	$(BIN)/python -m ruff check --fix
+	$(BIN)/python -m ruff format
 
 clean:  ## Remove .venv, builds and caches; work_dirs stays
 	rm -rf .venv build dist mmmix.egg-info mmmix/.mim .pytest_cache .ruff_cache .mypy_cache
