@@ -66,6 +66,10 @@ class TinyNet(nn.Module):
         maps = self.norm(self.conv(images.mean(1, keepdim=True))).relu()
         return self.fc(maps.mean((2, 3)) + maps.amax((2, 3)))
 
+    def clean_views(self, images: Tensor) -> Tensor:
+        """What a classifier hands to KeepPaste; here the images are the mirrored view of something else."""
+        return images.flip(3)
+
 
 _KEEP = dict(type='mmmix.SelectiveCut', guide=dict(type='mmmix.InputGradient'), tau=0.6)
 
@@ -78,18 +82,31 @@ TABLE: tuple[Row, ...] = (
     Row('KeepCutout', dict(length=(6, 9)), area_label=False),
     Row('KeepRandomErasing', dict(fill=0.5), area_label=False),
     Row('KeepCutMix'),
+    Row('KeepPaste', dict(length=8), area_label=False),
     Row('HardMix'),
     Row('HardMix', dict(guide=dict(type='mmmix.InputGradient')), tag='guide'),
+    Row('AttentiveMix', dict(guide=dict(type='mmmix.SpectralResidual'), grid=4)),
+    Row('AttentiveMix', dict(guide=dict(type='mmmix.InputGradient'), top_k=20), tag='gradient'),
     Row('FMix'),
     Row('FMix', dict(max_soft=0.3, alpha=0.4), tag='soft'),
     Row('GridMask', dict(d_range=(6, 12)), area_label=False),
     Row('GridMask', dict(rotate=0, fill='random'), area_label=False, tag='upright'),
     Row('GridMix', dict(grid=3)),
+    Row('GuidedMixup', random=False),
+    Row('GuidedMixup', dict(partners=dict(type='mmmix.Permutation')), tag='permutation'),
     Row('RecursiveMix', partner_as_is=False),
     Row('ResizeMix', partner_as_is=False),
     Row('ResizeMix', dict(alpha=1, interpolation='nearest'), partner_as_is=False, tag='nearest'),
     Row('SaliencyMix'),
     Row('SaliencyMix', dict(alpha=0.2, guide=dict(type='mmmix.InputGradient')), tag='gradient'),
+    Row('SaliencyGrafting', area_label=False),
+    Row(
+        'SnapMix',
+        dict(guide=dict(type='mmmix.ClassActivation', at='norm', classifier='fc')),
+        area_label=False,
+        partner_as_is=False,
+        sums_to_one=False,
+    ),
     Row('SmoothMix'),
     Row('StackMix', partner_as_is=False),
     Row('StackMix', dict(axis='height'), partner_as_is=False, image_size=(23, 20), tag='odd'),

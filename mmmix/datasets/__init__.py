@@ -2,5 +2,6 @@
 
 from .corrupted_labels import CorruptedLabels
 from .digits import Digits
+from .transforms import KeepAugment, KeepAutoAugment, KeepRandAugment
 
-__all__ = ['CorruptedLabels', 'Digits']
+__all__ = ['CorruptedLabels', 'Digits', 'KeepAugment', 'KeepAutoAugment', 'KeepRandAugment']

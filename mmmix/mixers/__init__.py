@@ -1,31 +1,39 @@
 """Where a partner is mixed in: one file per method."""
 
+from .attentivemix import AttentiveMix
 from .cutmix import BoxMixer, CutMix
 from .cutout import Cutout
 from .fmix import FMix
 from .gridmask import GridMask
 from .gridmix import GridMix
+from .guidedmixup import GuidedMixup, SaliencyCycle
 from .hardmix import HardMix
+from .keep_paste import KeepPaste
 from .mix import Mix, Mixer
 from .mixup import Mixup
 from .presets import KeepCutMix, KeepCutout, KeepRandomErasing
 from .random_erasing import RandomErasing
 from .recursivemix import RecursiveMix
 from .resizemix import ResizeMix
+from .saliencygrafting import SaliencyGrafting
 from .saliencymix import SaliencyMix
 from .smoothmix import SmoothMix
+from .snapmix import SnapMix
 from .stackmix import StackMix
 
 __all__ = [
+    'AttentiveMix',
     'BoxMixer',
     'CutMix',
     'Cutout',
     'FMix',
     'GridMask',
     'GridMix',
+    'GuidedMixup',
     'HardMix',
     'KeepCutMix',
     'KeepCutout',
+    'KeepPaste',
     'KeepRandomErasing',
     'Mix',
     'Mixer',
@@ -33,7 +41,10 @@ __all__ = [
     'RandomErasing',
     'RecursiveMix',
     'ResizeMix',
+    'SaliencyCycle',
+    'SaliencyGrafting',
     'SaliencyMix',
     'SmoothMix',
+    'SnapMix',
     'StackMix',
 ]

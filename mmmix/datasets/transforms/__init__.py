@@ -1,3 +1,5 @@
-"""Part of mmmix."""
+"""Transforms for data pipelines."""
 
-__all__: list[str] = []
+from .keep_augment import KeepAugment, KeepAutoAugment, KeepCutout, KeepRandAugment
+
+__all__ = ['KeepAugment', 'KeepAutoAugment', 'KeepCutout', 'KeepRandAugment']

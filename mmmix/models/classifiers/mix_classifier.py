@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ...mixers import Mix, Mixer
 from ...part import Part, Partners
+from ...partners import send
 from ...registry import MODELS
 from .clean_pass import CleanPass
 from .recipe import Recipe
@@ -28,6 +29,7 @@ class Step:
     scores: Tensor
     pool: Tensor
     pool_scores: Tensor
+    data_samples: Sequence[Any] = ()
     clean: CleanPass | None = None
 
 
@@ -206,7 +208,7 @@ class MixClassifier(ImageClassifier):
         scores = scores_of(data_samples, self.num_classes, inputs.device)
         recipe = self.recipe if self.training else None
         augment = recipe.choose() if recipe is not None else None
-        self._step = Step(inputs, scores, inputs, scores)
+        self._step = Step(inputs, scores, inputs, scores, data_samples)
         try:
             return self._loss(inputs, scores, augment, data_samples)
         finally:
@@ -280,6 +282,36 @@ class MixClassifier(ImageClassifier):
         if step is None or (images is not step.images and images is not step.pool):
             return None
         return self.clean_pass(of_pool=images is step.pool and images is not step.images)
+
+    def clean_views(self, images: Tensor) -> Tensor:
+        """The clean views that came along with augmented images, preprocessed as these were; asked by ``KeepPaste``.
+
+        Args:
+            images (Tensor): ``(N, C, H, W)`` the augmented batch.
+
+        Returns:
+            Tensor: Of the same shape and dtype.
+
+        Raises:
+            ValueError: If a sample has no clean view, or one of another shape.
+        """
+        if self._step is None:
+            raise RuntimeError('There are clean views only inside MixClassifier.loss().')
+        views = [sample.get('clean_view') for sample in self._step.data_samples]
+        if any(view is None for view in views):
+            raise ValueError(
+                "A sample has no `clean_view` to paste from: augment with mmmix.KeepAugment(guide='model') and pack with "
+                "dict(type='PackInputs', algorithm_keys=('clean_view',))."
+            )
+        alike = all(view.shape == views[0].shape for view in views)
+        inputs = send(torch.stack(views), images.device) if alike else views
+        clean = self.data_preprocessor(dict(inputs=inputs), training=False)['inputs']
+        if clean.shape != images.shape:
+            raise ValueError(
+                f'The clean views have the shape {tuple(clean.shape)} but the augmented images {tuple(images.shape)}: put '
+                'transforms that resize or crop in front of KeepAugment.'
+            )
+        return clean.to(images.dtype)
 
     # ------------------------------------------------------------------------------------------------- the hard samples
 
