@@ -14,10 +14,10 @@ __all__ = ['History']
 class History(Partners):
     """Partners from the last step: image ``i`` meets what image ``i`` of the last batch became, with its mixed label.
 
-    `RecursiveMix: Mixed Learning with History <https://arxiv.org/abs/2203.06844>`_. In the first step, and when images change
-    their shape or move to another device, partners are a permutation of the batch. A batch of another size than the last
-    is fine: its rows are taken from the start, as often as needed. What is remembered is not in checkpoints; a resumed run
-    starts anew.
+    `RecursiveMix: Mixed Learning with History <https://arxiv.org/abs/2203.06844>`_. In the first step, and when images
+    change their shape or move to another device, partners are a permutation of the batch. A batch of another size than
+    the last is fine: its rows are taken from the start, as often as needed. What is remembered is not in checkpoints; a
+    resumed run starts anew.
 
     Deviation from the authors' code: their first step is not mixed at all.
 

@@ -5,7 +5,7 @@ import torch
 from table import CASES, IDS, TABLE, Row, TinyNet
 from torch import Tensor
 
-from mmmix import Mix, Mixer
+from mmmix import Mix, Mixer, Partners
 
 mixers = pytest.mark.parametrize(('row', 'mode'), CASES, ids=IDS)
 N, C = 8, 3
@@ -49,7 +49,7 @@ def test_ones_mixed_with_zeros_equal_the_mask(row: Row, mode: str) -> None:
     pool = torch.cat([images, torch.zeros_like(images)])
     partner = N + torch.randperm(N)
 
-    class Zeros(type(mixer.partners)):  # type: ignore[misc]
+    class Zeros(Partners):
         def __call__(self, images: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             return pool, torch.cat([scores, scores]), partner
 

@@ -7,6 +7,7 @@ from .early_head import EarlyHead
 from .fine_grained import FineGrained
 from .gradient import InputGradient, input_gradient, saliency, target_logits, untouched
 from .spectral_residual import SpectralResidual
+from .teacher import Teacher
 
 __all__ = [
     'Attention',
@@ -16,6 +17,7 @@ __all__ = [
     'Guide',
     'InputGradient',
     'SpectralResidual',
+    'Teacher',
     'input_gradient',
     'saliency',
     'target_logits',

@@ -49,7 +49,7 @@ class Eraser(BoxMixer):
 
     def filling(self, own: Tensor) -> Tensor:
         """What is put in: a number, or noise of the images' shape."""
-        if self.fill != 'random':
+        if not isinstance(self.fill, str):
             return own.new_full((), self.fill)
         # Drawn by position and not by memory: the same noise for images in channels_last.
         return torch.empty_like(own).copy_(torch.randn(own.shape, device=own.device))

@@ -12,12 +12,12 @@ from .mix import Mixer
 class FMix(Mixer):
     r"""FMix: the mask is a random low-frequency image, cut at the height that gives the drawn share.
 
-    `FMix: Enhancing Mixed Sample Data Augmentation <https://arxiv.org/abs/2002.12047>`_. Complex Gaussian noise on the grid of
-    frequencies is divided by ``max(f, 1 / max(H, W)) ** decay_power`` and transformed back; the highest floor or ceil (tossed)
-    of ``share * H * W`` pixels are the own image's. The labels are the mean of the mask.
+    `FMix: Enhancing Mixed Sample Data Augmentation <https://arxiv.org/abs/2002.12047>`_. Complex Gaussian noise on the
+    grid of frequencies is divided by ``max(f, 1 / max(H, W)) ** decay_power`` and transformed back; the highest floor
+    or ceil (tossed) of ``share * H * W`` pixels are the own image's. The labels are the mean of the mask.
 
-    Deviations from the authors' code: any height and width; ``'elem'`` draws one mask per sample; the transform runs on the
-    images' device in float32. OpenMixup's copy shapes its frequencies wrongly and has almost no horizontal ones.
+    Deviations from the authors' code: any height and width; ``'elem'`` draws one mask per sample; the transform runs on
+    the images' device in float32. OpenMixup's copy shapes its frequencies wrongly and has almost no horizontal ones.
 
     Args:
         alpha (float): Parameter of the Beta(alpha, alpha) distribution of the own share. Defaults to 1.0.

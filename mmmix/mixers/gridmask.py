@@ -16,25 +16,25 @@ _EPOCH_HELP = 'train with an MMEngine runner, or set `mixer.epoch` at the start 
 class GridMask(Eraser):
     r"""GridMask: a turned grid of squares is erased from each image.
 
-    `GridMask Data Augmentation <https://arxiv.org/abs/2001.04086>`_. In units of ``d`` pixels, ``d`` uniform in ``d_range``, a
-    stripe of ``round(ratio * d)`` rows and one of as many columns stay, and the square between them is erased; offset and
-    angle of the grid are uniform. The label stays.
+    `GridMask Data Augmentation <https://arxiv.org/abs/2001.04086>`_. In units of ``d`` pixels, ``d`` uniform in
+    ``d_range``, a stripe of ``round(ratio * d)`` rows and one of as many columns stay, and the square between them is
+    erased; offset and angle of the grid are uniform. The label stays.
 
     Deviations from the authors' code: the grid is computed at every pixel, not drawn and turned as a picture, so that
     it is exact up to the border at any angle, also for images that are not square; angles are real numbers, not whole
     degrees; the upper end of ``d_range`` is included.
 
     Args:
-        d_range (Sequence[int], optional): Least and largest unit in pixels, e.g. (96, 224) for images of 224 pixels. Defaults
-            to None: that, in proportion to the shorter side.
+        d_range (Sequence[int], optional): Least and largest unit in pixels, e.g. (96, 224) for images of 224 pixels.
+            Defaults to None: that, in proportion to the shorter side.
         ratio (float): Which part of a unit stays, along each side, in [0, 1). Defaults to 0.6, the paper's on ImageNet.
         rotate (float): The angle is uniform in ``[0, rotate)`` degrees. Defaults to 360.
         ramp_epochs (int, optional): The probability grows linearly to ``prob`` over so many epochs; the authors use 240
             of 300. The epoch is MMEngine's; in a loop of your own, set ``mixer.epoch``. Defaults to None, no ramp.
         fill (float | str): What is put in: a number for all channels, or ``'random'`` for standard normal noise.
             Defaults to 0.0.
-        prob (float): Probability of erasing, per batch with ``lam_mode='batch'``, per sample with ``'elem'``. The authors
-            use 0.8 with a ramp. Defaults to 1.0.
+        prob (float): Probability of erasing, per batch with ``lam_mode='batch'``, per sample with ``'elem'``. The
+            authors use 0.8 with a ramp. Defaults to 1.0.
         lam_mode (str): For whom the coin of ``prob`` is tossed, ``'batch'`` or ``'elem'``; every image has its own grid
             with both. Defaults to ``'elem'``.
         check_finite (bool): Whether to refuse NaN and infinity, at the price of a synchronisation. Defaults to False.

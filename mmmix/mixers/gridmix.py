@@ -13,12 +13,12 @@ from .resample import cells_to_pixels
 class GridMix(Mixer):
     r"""GridMix: a chessboard whose cells are the own image or the partner at random.
 
-    `GridMix: Strong Regularization through Local Context Mapping
-    <https://doi.org/10.1016/j.patcog.2020.107594>`_. The image is divided into ``grid x grid`` cells, each the own image's
-    with probability ``share``; the labels follow the area.
+    `GridMix: Strong Regularization through Local Context Mapping <https://doi.org/10.1016/j.patcog.2020.107594>`_. The
+    image is divided into ``grid x grid`` cells, each the own image's with probability ``share``; the labels follow the
+    area.
 
-    The paper's code is not public, so the law of the cells is our reading of it. Its second part, a loss that predicts the
-    label of every cell, is not here. OpenMixup's ``gridmix`` is another method of that name, with regular holes.
+    The paper's code is not public, so the law of the cells is our reading of it. Its second part, a loss that predicts
+    the label of every cell, is not here. OpenMixup's ``gridmix`` is another method of that name, with regular holes.
 
     Args:
         grid (int): Cells a side. Defaults to 4.

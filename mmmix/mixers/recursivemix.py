@@ -15,9 +15,9 @@ from .resizemix import PastedWhole, check_scope
 class RecursiveMix(PastedWhole):
     r"""RecursiveMix: what came out of the last step is made smaller and pasted into this one, and so on.
 
-    `RecursiveMix: Mixed Learning with History <https://arxiv.org/abs/2203.06844>`_. A box of sides ``sqrt(r)``, ``r`` uniform
-    in ``scope``, has a uniform centre and is clipped at the border; the partner is squeezed into what is left of it. Its label
-    is the mixed label that it had, so that a label may hold many classes.
+    `RecursiveMix: Mixed Learning with History <https://arxiv.org/abs/2203.06844>`_. A box of sides ``sqrt(r)``, ``r``
+    uniform in ``scope``, has a uniform centre and is clipped at the border; the partner is squeezed into what is left
+    of it. Its label is the mixed label that it had, so that a label may hold many classes.
 
     Deviations from the authors' code: the first step has partners from its own batch; ``'bilinear'`` without aligned
     corners. The paper's second part is not here: a loss that lets the features of the box agree with the last

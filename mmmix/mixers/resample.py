@@ -20,16 +20,16 @@ def _coordinates(size: int, source: tuple[Tensor, Tensor], target: tuple[Tensor,
 
 
 def resample(images: Tensor, source: Box, target: Box, interpolation: str = 'bilinear') -> Tensor:
-    """Resize a box of each image into another box of the same image, all sizes and places differing from image to image.
+    """Resize a box of each image into another box of the same image; sizes and places differ from image to image.
 
-    What lies outside the target box means nothing. In the target box the result is that of ``F.interpolate`` on the cut-out
-    source box (``align_corners=False``; ``'nearest'`` is its ``'nearest-exact'``), without antialiasing. The target box may
-    stick out of the image. Everything is computed in float32.
+    What lies outside the target box means nothing. In the target box the result is that of ``F.interpolate`` on the
+    cut-out source box (``align_corners=False``; ``'nearest'`` is its ``'nearest-exact'``), without antialiasing. The
+    target box may stick out of the image. Everything is computed in float32.
 
     Args:
         images (Tensor): ``(N, C, H, W)``.
-        source (Box): What is resized, inside the image, ``(N,)`` each.
-        target (Box): Where it goes, ``(N,)`` each.
+        source (Box): What is resized, inside the image, ``(N,)`` or ``(1,)`` each.
+        target (Box): Where it goes, ``(N,)`` or ``(1,)`` each.
         interpolation (str): ``'bilinear'`` or ``'nearest'``. Defaults to ``'bilinear'``.
 
     Returns:
@@ -40,7 +40,11 @@ def resample(images: Tensor, source: Box, target: Box, interpolation: str = 'bil
     y = _coordinates(height, source[:2], target[:2], nearest)[:, :, None].expand(-1, -1, width)
     x = _coordinates(width, source[2:], target[2:], nearest)[:, None, :].expand(-1, height, -1)
     found = F.grid_sample(
-        images.float(), torch.stack([x, y], -1), interpolation, padding_mode='border', align_corners=True
+        images.float(),
+        torch.stack([x, y], -1).expand(len(images), -1, -1, -1),
+        interpolation,
+        padding_mode='border',
+        align_corners=True,
     )
     found = found.to(images.dtype)
     if images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous():
@@ -49,14 +53,14 @@ def resample(images: Tensor, source: Box, target: Box, interpolation: str = 'bil
 
 
 def resize(images: Tensor, height: int, width: int, interpolation: str = 'bilinear') -> Tensor:
-    """Resize whole images in float32, without antialiasing, to one size for all: ``(N, C, H, W)``, in the images' dtype."""
+    """Resize whole images in float32, without antialiasing, to one size for all; the dtype stays."""
     if interpolation == 'nearest':
         return F.interpolate(images, (height, width), mode='nearest-exact')
     return F.interpolate(images.float(), (height, width), mode='bilinear', align_corners=False).to(images.dtype)
 
 
 def cells_to_pixels(cells: Tensor, height: int, width: int) -> Tensor:
-    """Spread a coarse grid over an image: pixel ``(y, x)`` takes the value of cell ``(y * rows // H, x * columns // W)``.
+    """Spread a coarse grid over an image: pixel ``(y, x)`` takes cell ``(y * rows // H, x * columns // W)``.
 
     Args:
         cells (Tensor): ``(N, 1, rows, columns)``, any dtype.
@@ -77,7 +81,7 @@ def cells_to_pixels(cells: Tensor, height: int, width: int) -> Tensor:
 
 
 def pixels_to_cells(maps: Tensor, rows: int, columns: int) -> Tensor:
-    """The mean of each map in every cell of a coarse grid, in float32: ``(N, 1, H, W)`` -> ``(N, 1, rows, columns)``."""
+    """The mean of each map in every cell of a grid, float32: ``(N, 1, H, W)`` -> ``(N, 1, rows, columns)``."""
     return F.adaptive_avg_pool2d(maps.float(), (rows, columns))
 
 

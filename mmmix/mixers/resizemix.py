@@ -15,11 +15,11 @@ from .resample import resample, resize
 class PastedWhole(Mixer):
     """Base of mixers that resize the whole partner and paste it into a box of the own image.
 
-    A subclass overrides :meth:`sample_share`, and sets whether a box at the border cuts the resized partner off or squeezes
-    it.
+    A subclass overrides :meth:`sample_share`, and sets whether a box at the border cuts the resized partner off or
+    squeezes it.
     """
 
-    #: Whether a box that sticks out of the image cuts the partner off; otherwise the partner is squeezed into what is left.
+    #: Whether a box that sticks out of the image cuts the partner off, or else squeezes it into what is left.
     crops = True
     interpolation = 'bilinear'
 
@@ -69,19 +69,19 @@ class PastedWhole(Mixer):
 class ResizeMix(PastedWhole):
     r"""ResizeMix: the whole partner is made smaller and pasted somewhere, so that no part of it is missing.
 
-    `ResizeMix: Mixing Data with Preserved Object Information and True Labels <https://arxiv.org/abs/2012.11101>`_. The partner
-    is resized to ``tau`` times the height and the width, ``tau`` uniform in ``scope``, and pasted with a uniform centre. At
-    the border it is cut off, not squeezed, and the labels follow the area that is left.
+    `ResizeMix: Mixing Data with Preserved Object Information and True Labels <https://arxiv.org/abs/2012.11101>`_. The
+    partner is resized to ``tau`` times the height and the width, ``tau`` uniform in ``scope``, and pasted with a
+    uniform centre. At the border it is cut off, not squeezed, and the labels follow the area that is left.
 
-    Deviations from the authors' code: they place the box inside the image, always whole; here its centre is uniform, as in
-    CutMix. They draw a place for each image and one ``tau`` for the batch; here ``'batch'`` draws one of both and
+    Deviations from the authors' code: they place the box inside the image, always whole; here its centre is uniform, as
+    in CutMix. They draw a place for each image and one ``tau`` for the batch; here ``'batch'`` draws one of both and
     ``'elem'`` one of both for each image. They resize with ``'nearest'``; mmpretrain's ResizeMix, ours too, defaults to
     ``'bilinear'``. Neither filters before it makes images smaller, and neither does this.
 
     Args:
         scope (Sequence[float]): The range of ``tau``, in (0, 1]. Defaults to (0.1, 0.8).
-        alpha (float, optional): If given, ``tau`` follows Beta(alpha, alpha), and draws outside ``scope`` are replaced by
-            uniform ones, as in OpenMixup's ``use_alpha``. Defaults to None, uniform.
+        alpha (float, optional): If given, ``tau`` follows Beta(alpha, alpha), and draws outside ``scope`` are replaced
+            by uniform ones, as in OpenMixup's ``use_alpha``. Defaults to None, uniform.
         interpolation (str): ``'bilinear'`` or ``'nearest'``. Defaults to ``'bilinear'``.
         prob (float): Probability of mixing, per batch with ``lam_mode='batch'``, per sample with ``'elem'``.
             Defaults to 1.0.

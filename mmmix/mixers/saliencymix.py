@@ -15,12 +15,12 @@ class SaliencyMix(Mixer):
     r"""SaliencyMix: CutMix whose box is centred on the most salient pixel of the partner.
 
     `SaliencyMix: A Saliency Guided Data Augmentation Strategy for Better Regularization
-    <https://arxiv.org/abs/2006.01791>`_. The box has CutMix's size, lies around the peak of the partner's importance, in the
-    same place in both images, and is clipped at the border; the labels follow the clipped area.
+    <https://arxiv.org/abs/2006.01791>`_. The box has CutMix's size, lies around the peak of the partner's importance,
+    in the same place in both images, and is clipped at the border; the labels follow the clipped area.
 
     Deviations from the authors' code: every partner has a box around its own peak (theirs takes the peak of the first
-    partner for the whole batch); the default guide is the spectral residual, as batched tensors on the device, in place of
-    OpenCV's fine-grained saliency; boxes of odd sides keep them.
+    partner for the whole batch); the default guide is the spectral residual, as batched tensors on the device, in place
+    of OpenCV's fine-grained saliency; boxes of odd sides keep them.
 
     Args:
         alpha (float): Parameter of the Beta(alpha, alpha) distribution of the own share. Defaults to 1.0.

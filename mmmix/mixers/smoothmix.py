@@ -16,9 +16,10 @@ class SmoothMix(Mixer):
     r"""SmoothMix: the partner shines through a Gaussian spot, without an edge that a network could latch on to.
 
     `SmoothMix: A Simple Yet Effective Data Augmentation to Train Robust Classifiers
-    <https://doi.org/10.1109/CVPRW50498.2020.00386>`_. The partner's share of a pixel is ``exp(-d ** 2 / (2 sigma ** 2))``, ``d``
-    its distance from a uniform centre and ``sigma`` uniform in ``sigma`` times the side of the image; the labels are the mean
-    of the mask. (Giving the spot to the own image, as the paper writes it, is the same with the roles exchanged.)
+    <https://doi.org/10.1109/CVPRW50498.2020.00386>`_. The partner's share of a pixel is ``exp(-d ** 2 / (2 sigma **
+    2))``, ``d`` its distance from a uniform centre and ``sigma`` uniform in ``sigma`` times the side of the image; the
+    labels are the mean of the mask. (Giving the spot to the own image, as the paper writes it, is the same with the
+    roles exchanged.)
 
     Deviations: the side of an image that is not square is the root of its area. OpenMixup's copy gives each label the
     other's share.

@@ -13,18 +13,20 @@ from .resample import resize
 class StackMix(Mixer):
     r"""StackMix: the two images side by side, half of the label each.
 
-    `StackMix: A Complementary Mix Algorithm <https://arxiv.org/abs/2011.12618>`_. With ``keep_size=False`` the mixed image is
-    twice as wide (or high), as in the paper, which also shows the network each test image stacked with itself; that is up
-    to the test pipeline. The default squeezes both images so that the size stays.
+    `StackMix: A Complementary Mix Algorithm <https://arxiv.org/abs/2011.12618>`_. With ``keep_size=False`` the mixed
+    image is twice as wide (or high), as in the paper, which also shows the network each test image stacked with itself;
+    that is up to the test pipeline. The default squeezes both images so that the size stays.
 
-    Deviation: ``keep_size=True`` is ours. Where a side is odd, the own image gets the larger half, and the labels follow.
+    Deviation: ``keep_size=True`` is ours. Where a side is odd, the own image gets the larger half, and the labels
+    follow.
 
     Args:
-        axis (str): ``'width'`` puts the images side by side, ``'height'`` on top of each other. Defaults to ``'width'``.
+        axis (str): ``'width'`` puts the images side by side, ``'height'`` on top of each other. Defaults to
+            ``'width'``.
         keep_size (bool): Whether both are squeezed to half so that the image keeps its size; otherwise it doubles.
             Defaults to True.
-        prob (float): Probability of mixing, per batch with ``lam_mode='batch'``, per sample with ``'elem'``. An image that is
-            not mixed among others that are is stacked with itself where the size doubles. Defaults to 1.0.
+        prob (float): Probability of mixing, per batch with ``lam_mode='batch'``, per sample with ``'elem'``. An image
+            that is not mixed among others that are is stacked with itself where the size doubles. Defaults to 1.0.
         lam_mode (str): For whom the coin of ``prob`` is tossed, ``'batch'`` or ``'elem'``. Defaults to ``'batch'``.
         partners (Partners | dict, optional): Who is mixed in. Defaults to None, a random permutation.
         labels (Labels | dict, optional): How much of each label. Defaults to None, the area.

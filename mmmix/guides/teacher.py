@@ -1,0 +1,114 @@
+"""What a frozen pretrained network looks at."""
+
+from copy import copy
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..part import Guide
+from ..registry import MODELS, TASK_UTILS
+
+
+@TASK_UTILS.register_module()
+class Teacher(Guide):
+    """The mean over the channels of a frozen network's last feature map.
+
+    `Attentive CutMix <https://arxiv.org/abs/2003.13048>`_ uses a pretrained ResNet-50. The network is any of
+    mmpretrain's with a feature map at the end of its backbone. It sees the images as the student does, normalised by
+    the student's data preprocessor, always in eval mode and without gradients. It is in no checkpoint, no optimizer and
+    no copy: an EMA of the student shares it.
+
+    Args:
+        model (str | dict): A model name that mmpretrain knows (``'resnet50_8xb32_in1k'``), the path of a config, or the
+            ``model`` part of a config.
+        checkpoint (str | bool): Path or address of the weights; True takes those that mmpretrain lists for the name;
+            False leaves the network as it was initialised. Defaults to True.
+        size (int, optional): Images are resized to this height and width first, since pretrained networks want
+            their resolution. Defaults to 224; None leaves images as they are.
+
+    Raises:
+        TypeError: If ``model`` is neither a string nor a dict.
+        ValueError: If there is no checkpoint for a ``model`` given as a dict, or the backbone gives no feature map.
+
+    Example:
+        >>> import torch
+        >>> from mmmix import Teacher
+        >>> net = dict(
+        ...     type='mmpretrain.ImageClassifier',
+        ...     backbone=dict(type='mmpretrain.ResNet_CIFAR', depth=18, base_channels=8, stem_channels=8),
+        ... )
+        >>> guide = Teacher(net, checkpoint=False, size=32)
+        >>> guide(torch.rand(2, 3, 16, 16)).shape
+        torch.Size([2, 1, 16, 16])
+    """
+
+    def __init__(self, model: str | dict, checkpoint: str | bool = True, size: int | None = 224):
+        if not isinstance(model, (str, dict)):
+            raise TypeError(
+                f'Teacher: `model` must be a model name, the path of a config or a dict, but got {model!r}.'
+            )
+        if isinstance(model, dict) and checkpoint is True:
+            raise ValueError(
+                'Teacher: mmpretrain lists no weights for a `model` given as a dict: set `checkpoint` to '
+                'their path or address, or to False for random weights.'
+            )
+        if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+            raise ValueError(f'Teacher: `size` must be a positive number of pixels or None, but got {size!r}.')
+        self.teacher = model
+        self.checkpoint = checkpoint
+        self.size = size
+        self.network = _frozen(model, checkpoint)
+        self._device: torch.device | None = None
+
+    def __deepcopy__(self, memo: dict) -> 'Teacher':
+        # A copy of the student, as an EMA makes it, needs no second teacher.
+        return copy(self)
+
+    def __repr__(self) -> str:
+        model = self.teacher if isinstance(self.teacher, str) else type(self.network).__name__
+        return f'Teacher(model={model!r}, checkpoint={self.checkpoint!r}, size={self.size!r})'
+
+    @torch.compiler.disable
+    @torch.no_grad()
+    def __call__(self, images: Tensor, scores: Tensor | None = None) -> Tensor:
+        """Rate every pixel: the cells of the feature map, spread over the image.
+
+        Args:
+            images (Tensor): ``(N, C, H, W)``.
+            scores (Tensor, optional): Not looked at. Defaults to None.
+
+        Returns:
+            Tensor: ``(N, 1, H, W)``, float32, at least 0.
+        """
+        if self._device != images.device:
+            self.network.to(images.device)
+            self._device = images.device
+        seen = images.detach().float()
+        if self.size is not None and seen.shape[-2:] != (self.size, self.size):
+            seen = F.interpolate(seen, (self.size, self.size), mode='bilinear', align_corners=False)
+        with torch.autocast(images.device.type, enabled=False):
+            maps = self.network.extract_feat(seen, stage='backbone')[-1]
+        if not isinstance(maps, Tensor) or maps.ndim != 4:
+            raise ValueError(
+                f'Teacher: the backbone of {self.teacher!r} gives no feature map (N, C, H, W): take a '
+                "convolutional one, or set out_type='featmap' in its backbone."
+            )
+        maps = maps.float().mean(1, keepdim=True)
+        return F.interpolate(maps - maps.amin((2, 3), keepdim=True), images.shape[-2:], mode='nearest-exact')
+
+
+def _frozen(model: str | dict, checkpoint: str | bool) -> Any:
+    """The network in eval mode, its parameters without gradients."""
+    if isinstance(model, str):
+        from mmpretrain.apis import get_model
+
+        network = get_model(model, pretrained=checkpoint)
+    else:
+        network = MODELS.build(model)
+        if isinstance(checkpoint, str):
+            from mmengine.runner import load_checkpoint
+
+            load_checkpoint(network, checkpoint, map_location='cpu')
+    return network.eval().requires_grad_(False)
