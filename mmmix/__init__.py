@@ -49,6 +49,10 @@ def _check_family() -> None:
 
 _check_family()
 
+from .compat import register_config_scope  # noqa: E402 - it imports mmengine, which must be there
+
+register_config_scope()
+
 #: Packages and modules whose ``__all__`` is reachable as ``mmmix.<name>``, imported when first asked for.
 _ROOMS = (
     'mixers',

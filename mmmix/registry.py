@@ -9,6 +9,8 @@ Guides, partners, keeps and labels are registered in :data:`TASK_UTILS`, mixers 
 from mmengine.registry import Registry
 from mmpretrain import registry as host
 
+from .compat import allow_checkpoint_types
+
 SCOPE = 'mmmix'
 
 
@@ -25,5 +27,9 @@ TASK_UTILS = _child(
 DATASETS = _child('DATASETS', 'mmmix.datasets')
 TRANSFORMS = _child('TRANSFORMS', 'mmmix.datasets')
 HOOKS = _child('HOOKS', 'mmmix.engine')
+OPTIM_WRAPPERS = _child('OPTIM_WRAPPERS', 'mmmix.engine')
 METRICS = _child('METRICS', 'mmmix.evaluation')
 VISUALIZERS = _child('VISUALIZERS', 'mmmix.visualization')
+
+# A run that names a type of mmmix can then be resumed in plain mmengine as well.
+allow_checkpoint_types()

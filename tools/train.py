@@ -42,8 +42,6 @@ def use_amp(config: Config) -> None:
     if wrapper.get('type', 'OptimWrapper') not in ('OptimWrapper', 'AmpOptimWrapper'):
         cli.fail(f'--amp cannot replace the optimizer wrapper {wrapper.type!r}: remove --amp')
     if get_device() == 'cpu':
-        from mmmix.engine import optim_wrapper  # noqa: F401 (registers the type)
-
         wrapper.type = 'mmmix.AutocastOptimWrapper'
         for only_on_gpu in ('loss_scale', 'dtype', 'use_fsdp'):
             wrapper.pop(only_on_gpu, None)

@@ -2,5 +2,6 @@
 
 from .hard_sample_table import HardSampleTable
 from .hooks import HardSampleHook
+from .optim_wrapper import AutocastOptimWrapper
 
-__all__ = ['HardSampleHook', 'HardSampleTable']
+__all__ = ['AutocastOptimWrapper', 'HardSampleHook', 'HardSampleTable']

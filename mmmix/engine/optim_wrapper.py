@@ -6,11 +6,9 @@ from contextlib import contextmanager
 import torch
 from mmengine.device import get_device
 from mmengine.optim import OptimWrapper
-from mmengine.registry import Registry
-from mmpretrain.registry import OPTIM_WRAPPERS as HOST
 from torch import nn
 
-OPTIM_WRAPPERS = Registry(HOST.name, parent=HOST, scope='mmmix', locations=['mmmix.engine'])
+from ..registry import OPTIM_WRAPPERS
 
 
 @OPTIM_WRAPPERS.register_module()
