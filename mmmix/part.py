@@ -189,6 +189,8 @@ class Labels(Part):
 
     #: Whether the shares are known only after the mixed images went through the network.
     after_forward = False
+    #: Whether it looks at how the network sees the mixed images: there are none where features are mixed.
+    sees_mixed_images = False
 
     def shares(self, mix: 'Mix') -> tuple[Tensor, Tensor]:
         """The two label shares.

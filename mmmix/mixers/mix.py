@@ -1,13 +1,16 @@
 """The contract of every mixed-sample method: :class:`Mix`, what came out, and :class:`Mixer`, what makes it."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..part import Guide, Keep, Labels, Part, Partners, build_part
 from ..partners import Permutation
+from .scene import Scene, beta, check_at, check_batch, let_take_at
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,8 @@ class Mix:
         mask (Tensor): ``(N, 1, H, W)`` share of each OWN pixel: 1 keeps it.
         lam (Tensor): ``(N,)`` share of the own label.
         lam_partner (Tensor): ``(N,)`` share of the partner's label; ``1 - lam`` unless the method says otherwise.
+        at (str): Path of the module whose output was mixed. Then ``images`` are the clean batch and ``mask`` has the
+            resolution of the features. Empty: the images were mixed.
     """
 
     images: Tensor
@@ -33,11 +38,12 @@ class Mix:
     mask: Tensor
     lam: Tensor
     lam_partner: Tensor
+    at: str = ''
 
     @property
     def mixed(self) -> bool:
         """Whether anything was mixed at all, known without looking at the device."""
-        return self.images is not self.pool
+        return bool(self.at) or self.images is not self.pool
 
     @classmethod
     def unmixed(cls, images: Tensor, scores: Tensor) -> 'Mix':
@@ -51,49 +57,8 @@ class Mix:
             partner=torch.arange(len(images), device=images.device),
             mask=ones.expand(len(images), 1, *images.shape[2:]),
             lam=ones.expand(len(images)),
-            lam_partner=(1 - ones).expand(len(images)))
-
-
-@dataclass
-class Scene:
-    """The batch that is being mixed, so that guides are asked once and with the right labels."""
-
-    own: Tensor
-    own_scores: Tensor
-    pool: Tensor
-    pool_scores: Tensor
-    partner: Tensor
-    other: Tensor | None = None
-    maps: dict[int, Tensor] = field(default_factory=dict)
-    #: The own and the partner's label share, where the method has a law of its own; None for the area in the mask.
-    shares: tuple[Tensor, Tensor] | None = None
-
-    def importance(self, guide: Guide, of_partners: bool, whole_pool: bool) -> Tensor:
-        """The guide's maps of the batch or of its partners; ``whole_pool`` asks for both at once."""
-        rows = self.maps.get(id(guide))
-        if rows is None or (of_partners and len(rows) < len(self.pool)):
-            whole_pool = whole_pool or of_partners
-            rows = guide(self.pool, self.pool_scores) if whole_pool else guide(self.own, self.own_scores)
-            self.maps[id(guide)] = rows
-        return rows.index_select(0, self.partner) if of_partners else rows[:len(self.own)]
-
-
-def beta(alpha: float, count: int, device: torch.device | str) -> Tensor:
-    """Draws from Beta(alpha, alpha), also for an ``alpha`` so small that both gamma variates underflow.
-
-    Args:
-        alpha (float): The parameter, above 0.
-        count (int): How many.
-        device (torch.device | str): Where to draw them.
-
-    Returns:
-        Tensor: ``(count,)``, float32, in [0, 1].
-    """
-    # Gamma(a) = Gamma(a + 1) * U^(1 / a), and a beta variate is the logistic of the difference of two log-gammas.
-    gamma = torch._standard_gamma(torch.full((2, count), alpha + 1, device=device))
-    uniform = 1 - torch.rand(2, count, device=device)
-    log_gamma = gamma.log() + uniform.log() / alpha
-    return torch.sigmoid(log_gamma[0] - log_gamma[1])
+            lam_partner=(1 - ones).expand(len(images)),
+        )
 
 
 def take_rows(pool: Tensor, rows: Tensor) -> Tensor:
@@ -106,8 +71,8 @@ def take_rows(pool: Tensor, rows: Tensor) -> Tensor:
 class Mixer(Part):
     """Base of all mixers: a subclass answers *where*, in :meth:`draw`, and this class does the rest.
 
-    A mixer is called as mmpretrain's batch augmentations are, ``images, scores = mixer(images, scores)``, inside the stock
-    ``ImageClassifier`` too. :meth:`mix` returns the whole story. Inputs are never written to. One image alone has no
+    A mixer is called as mmpretrain's batch augmentations are, ``images, scores = mixer(images, scores)``, inside the
+    stock ``ImageClassifier`` too. :meth:`mix` returns the whole story. Inputs are never written to. One image alone has no
     partner and comes back as it is.
 
     Args:
@@ -121,10 +86,14 @@ class Mixer(Part):
         labels (Labels | dict, optional): How much of each label. Defaults to None, the area in the mask.
         check_finite (bool): Whether to refuse images with NaN or infinity. It makes the device wait for the host, so it
             is for debugging. Defaults to False.
+        at (str | Sequence[str], optional): At which depth :class:`mmmix.MixClassifier` mixes: paths of modules, one of
+            which is drawn each step; ``''`` is the images. Every mixer takes it. Tokens are mixed as the map of their
+            patches, class tokens by the label share. Guides still look at the images. Defaults to None, the images.
 
     Raises:
         TypeError: If an argument is unknown or a part does not fit its role.
-        ValueError: If an argument is out of range.
+        ValueError: If an argument is out of range, or nothing but images can be mixed with these parts and ``at`` says
+            otherwise.
 
     Example:
         A new mixer is one method. This one keeps the left part of every image:
@@ -150,24 +119,36 @@ class Mixer(Part):
     guide: Guide | None = None
     #: The least number of dimensions a batch must have: 2 for mixers that take any shape, 4 for mixers of images.
     min_ndim = 4
-    _scene: 'Scene | None' = None
+    #: Whether feature maps can be mixed as images are, so that ``at`` may name a module.
+    mixes_features = True
+    _scene: Scene | None = None
 
-    def __init__(self,
-                 alpha: float = 1.0,
-                 prob: float = 1.0,
-                 lam_mode: str = 'batch',
-                 partners: Partners | dict | None = None,
-                 keep: Keep | dict | None = None,
-                 labels: Labels | dict | None = None,
-                 check_finite: bool = False):
+    def __init_subclass__(cls, **kwargs: Any):
+        """Let every mixer take ``at``, whether its own ``__init__`` names it or not."""
+        super().__init_subclass__(**kwargs)
+        let_take_at(cls)
+
+    def __init__(
+        self,
+        alpha: float = 1.0,
+        prob: float = 1.0,
+        lam_mode: str = 'batch',
+        partners: Partners | dict | None = None,
+        keep: Keep | dict | None = None,
+        labels: Labels | dict | None = None,
+        check_finite: bool = False,
+        at: str | Sequence[str] | None = None,
+    ):
         name = type(self).__name__
         if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not 0 < alpha < float('inf'):
             raise ValueError(f'{name}: `alpha` must be a number above 0, e.g. alpha=1.0, but got {alpha!r}.')
         if isinstance(prob, bool) or not isinstance(prob, (int, float)) or not 0 <= prob <= 1:
             raise ValueError(f'{name}: `prob` must lie in [0, 1], e.g. prob=0.5, but got {prob!r}.')
         if lam_mode not in ('batch', 'elem'):
-            raise ValueError(f"{name}: `lam_mode` must be 'batch' (one ratio a batch) or 'elem' (one a sample), but got "
-                             f'{lam_mode!r}.')
+            raise ValueError(
+                f"{name}: `lam_mode` must be 'batch' (one ratio a batch) or 'elem' (one a sample), but got "
+                f'{lam_mode!r}.'
+            )
         if keep is not None and not self.cuts:
             raise ValueError(f'{name} cuts no box, so there is nothing for `keep` to move: remove `keep`.')
         self.alpha = float(alpha)
@@ -177,6 +158,7 @@ class Mixer(Part):
         self.keep = build_part(keep, Keep, 'keep')
         self.labels = build_part(labels, Labels, 'labels')
         self.check_finite = check_finite
+        self.at = check_at(self, at)
 
     def draw(self, own: Tensor, other: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """Decide where: the one method that a new mixer writes.
@@ -202,6 +184,8 @@ class Mixer(Part):
         Returns:
             tuple[Tensor, Tensor]: Mixed images and mixed soft labels.
         """
+        if any(self.at):
+            self.require_model()
         mix = self.mix(images, scores)
         return mix.images, mix.scores
 
@@ -210,7 +194,8 @@ class Mixer(Part):
         """Mix a batch and tell the whole story.
 
         Args:
-            images (Tensor): ``(N, C, H, W)``.
+            images (Tensor): ``(N, C, H, W)`` images, or features of them: what is given here is what is mixed, whatever
+                ``at`` says.
             scores (Tensor): ``(N, K)`` one-hot or soft labels.
 
         Returns:
@@ -220,27 +205,71 @@ class Mixer(Part):
             TypeError: If images are not floating point or labels are class indices.
             ValueError: If the batch is empty, or images and labels do not fit each other.
         """
-        scores = check_batch(images, scores, self.min_ndim, self.check_finite)
-        with torch.autocast(images.device.type, enabled=False):
-            mix = self._mix(images, scores)
-            self.partners.remember(mix)
-            return mix
+        scene = self.meet(images, scores)
+        if scene is None:
+            mix = Mix.unmixed(images, scores if scores.is_floating_point() else scores.float())
+        else:
+            mix = self.mix_in(scene, scene.pool)[1]
+        self.partners.remember(mix)
+        return mix
 
-    def _mix(self, images: Tensor, scores: Tensor) -> Mix:
+    @torch.compiler.disable
+    def meet(self, images: Tensor, scores: Tensor) -> Scene | None:
+        """Who meets whom and how much of each: all that is settled before anything is mixed.
+
+        Args:
+            images (Tensor): ``(N, C, H, W)``.
+            scores (Tensor): ``(N, K)`` one-hot or soft labels.
+
+        Returns:
+            Scene | None: None if the batch is to stay as it is.
+        """
+        scores = check_batch(images, scores, self.min_ndim, self.check_finite)
         if self.lam_mode == 'batch' and not self._lucky():
-            return Mix.unmixed(images, scores)
-        pool, pool_scores, partner = self.draw_partners(images, scores)
-        if len(pool) == 1 and not self.label_preserving:
-            return Mix.unmixed(images, scores)
-        self._scene = Scene(images, scores, pool, pool_scores, partner)
+            return None
+        with torch.autocast(images.device.type, enabled=False):
+            pool, pool_scores, partner = self.draw_partners(images, scores)
+            if len(pool) == 1 and not self.label_preserving:
+                return None
+            return Scene(images, scores, pool, pool_scores, partner, self.draw_share(images))
+
+    @torch.compiler.disable
+    def mix_in(self, scene: Scene, pool: Tensor, at: str = '') -> tuple[Tensor, Mix]:
+        """Mix the images of a scene, or features of them.
+
+        Args:
+            scene (Scene): What :meth:`meet` gave.
+            pool (Tensor): ``(M, C, h, w)`` ``scene.pool``, or what the network makes of it.
+            at (str): Path of the module that made it; empty for the images. Defaults to ``''``.
+
+        Returns:
+            tuple[Tensor, Mix]: What was mixed, ``(N, C, h, w)``, and the story of it.
+        """
+        scene.shown = scene.own if pool is scene.pool else pool[: len(scene.own)]
+        self._scene = scene
         try:
-            mixed, mask = self.blend(images, pool, partner, self.draw_share(images))
-            return self.finish(mixed, mask, pool, pool_scores, partner)
+            with torch.autocast(pool.device.type, enabled=False):
+                mixed, mask = self.blend(scene.shown, pool, scene.partner, scene.share)
+                mix = self.finish(mixed, mask, pool, scene.pool_scores, scene.partner)
         finally:
             self._scene = None
+        return mixed, replace(mix, images=scene.own, pool=scene.pool, at=at) if at else mix
+
+    def draw_depth(self) -> str:
+        """One of the places in ``at``, drawn on the host."""
+        return self.at[0] if len(self.at) == 1 else self.at[int(torch.randint(len(self.at), ()))]
+
+    def ask_guides(self, scene: Scene) -> None:
+        """Ask the guides now: they may run the network, which cannot be done in the middle of a forward pass."""
+        if self.guide is not None:
+            scene.importance(self.guide, self.looks_at_partners, self.looks_at_partners)
+        if self.keep is not None:
+            scene.importance(self.keep.guide, False, self.looks_at_partners)
 
     def importance(self, images: Tensor, guide: Guide | None = None) -> Tensor:
         """What is important in the images that :meth:`draw` was given, worked out once a batch.
+
+        If it was given features, guides look at their images all the same, and the maps are brought to their size.
 
         Args:
             images (Tensor): ``own`` or ``other``, the very tensor that :meth:`draw` got.
@@ -253,9 +282,10 @@ class Mixer(Part):
         if guide is None:
             raise ValueError(f"{type(self).__name__} needs a guide, e.g. guide=dict(type='mmmix.InputGradient').")
         scene = self._scene
-        if scene is None or (images is not scene.own and images is not scene.other):
+        if scene is None or (images is not scene.shown and images is not scene.other):
             return guide(images, None)
-        return scene.importance(guide, images is scene.other, self.looks_at_partners)
+        maps = scene.importance(guide, images is scene.other, self.looks_at_partners)
+        return maps if maps.shape[-2:] == images.shape[-2:] else F.adaptive_avg_pool2d(maps, images.shape[-2:])
 
     def draw_partners(self, images: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Ask the partners; a label-preserving method has none: every image is its own."""
@@ -333,7 +363,8 @@ class Mixer(Part):
             partner=partner,
             mask=mask.float().expand(n, 1, *mixed.shape[2:]),
             lam=lam,
-            lam_partner=lam_partner)
+            lam_partner=lam_partner,
+        )
         if self.labels is None:
             return _AREA.relabel(mix)
         if self.labels.after_forward:
@@ -353,37 +384,3 @@ class Mixer(Part):
 
 #: The policy of a mixer that was given none.
 _AREA = Labels()
-
-
-def check_batch(images: Any, scores: Any, min_ndim: int = 4, check_finite: bool = False) -> Tensor:
-    """Refuse a batch that cannot be mixed, in one line that says what to do.
-
-    Args:
-        images (Tensor): What should be ``(N, C, H, W)`` floating point images.
-        scores (Tensor): What should be ``(N, K)`` labels.
-        min_ndim (int): The least number of dimensions of ``images``. Defaults to 4.
-        check_finite (bool): Whether to look for NaN and infinity, at the price of a synchronisation. Defaults to False.
-
-    Returns:
-        Tensor: The scores as floating point.
-    """
-    if not isinstance(images, Tensor) or not images.is_floating_point():
-        what = images.dtype if isinstance(images, Tensor) else type(images).__name__
-        raise TypeError(f'Only floating point images can be mixed, but got {what}: call `.float()` or normalise first.')
-    if images.ndim < min_ndim:
-        raise ValueError(f'Expected images of shape (N, C, H, W), but got {tuple(images.shape)}: add the missing '
-                         'dimensions, e.g. `images[None]`.')
-    if not isinstance(scores, Tensor):
-        raise TypeError(f'Expected labels of shape (N, K), but got {type(scores).__name__}: pass one-hot or soft scores.')
-    if scores.ndim != 2:
-        raise ValueError(f'Expected labels of shape (N, K), but got {tuple(scores.shape)}: class indices must be made '
-                         'one-hot first, e.g. `torch.nn.functional.one_hot(labels, num_classes)`.')
-    if len(images) == 0:
-        raise ValueError('The batch is empty: there is nothing to mix, so skip it or drop empty batches in the loader.')
-    if len(images) != len(scores):
-        raise ValueError(f'Got {len(images)} images but {len(scores)} labels: pass one row of scores per image.')
-    if images.device != scores.device:
-        raise ValueError(f'Images are on {images.device} but labels on {scores.device}: move both to one device.')
-    if check_finite and not bool(torch.isfinite(images).all()):
-        raise ValueError('Some images hold NaN or infinity: look at the data pipeline and at `mean` and `std`.')
-    return scores if scores.is_floating_point() else scores.float()
