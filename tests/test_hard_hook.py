@@ -200,6 +200,6 @@ def test_what_cannot_work_is_refused(tmp_path: Path) -> None:
         train(stock)
     for args in (dict(warmup_epochs=-1), dict(scan_interval=1.5), dict(momentum=1.0)):
         with pytest.raises(ValueError, match=next(iter(args))):
-            HardSampleHook(**args)  # type: ignore[arg-type]
+            HardSampleHook(**args)
     with pytest.raises(RuntimeError, match='when training begins'):
         _ = HardSampleHook().table

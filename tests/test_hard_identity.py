@@ -1,6 +1,7 @@
 """Samples say which index of the training set they are, under every wrapper, sampler and worker."""
 
 import pickle
+from typing import Any
 
 import pytest
 import torch
@@ -130,9 +131,9 @@ def test_a_switched_pipeline_and_a_number_of_batches() -> None:
     loop.dataloader = Runner.build_dataloader(loader)
     identify_samples(loop)
     assert [i for i, _ in labels_by_index(loop.dataloader)] == list(range(8))
-    runner = type(
-        'R', (), dict(train_loop=type('L', (), dict(dataloader=DataLoader(loop.dataloader.dataset._dataset))))
-    )
+    sliced: Any = loop.dataloader.dataset
+    inner = type('Loop', (), dict(dataloader=DataLoader(sliced._dataset)))
+    runner = type('Runner', (), dict(train_loop=inner))
     SwitchRecipeHook._switch_train_pipeline(runner, Compose([dict(type='mmpretrain.Resize', scale=4), *PACK]))
     batch = next(iter(loop.dataloader))
     assert batch['inputs'].shape[-1] == 4
@@ -146,12 +147,12 @@ def test_a_view_with_another_pipeline_leaves_the_data_set_alone(kind: str) -> No
     assert [int(view[i]['data_samples'].gt_label) for i in range(len(view))] == labels
     assert view[0]['inputs'].shape[-1] == 4 and dataset[0]['inputs'].shape[-1] == 8
     leaf = dataset
-    while not hasattr(leaf, 'data_bytes'):
+    while not hasattr(leaf, 'data_list'):
         leaf = getattr(leaf, 'dataset', None) or leaf.datasets[0]
     copy = view
-    while not hasattr(copy, 'data_bytes'):
+    while not hasattr(copy, 'data_list'):
         copy = getattr(copy, 'dataset', None) or copy.datasets[0]
-    assert copy.data_bytes is leaf.data_bytes, 'annotations are not copied'
+    assert copy.data_list is leaf.data_list, 'annotations are not copied'
 
 
 def test_a_data_set_without_a_pipeline_is_refused() -> None:
