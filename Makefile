@@ -10,7 +10,7 @@ CONFIG := configs/quickstart/resnet_digits.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help quickstart test test-slow lint format clean
+.PHONY: help quickstart test test-slow lint format bench clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,7 +18,7 @@ help:  ## Show this list
 quickstart: $(VENV)/.mmmix-quickstart  ## Train a small network with mixing on real digits, draw its curves and mixed batches
 	$(BIN)/python tools/train.py $(CONFIG) --work-dir $(QUICKSTART)
 	$(BIN)/python tools/browse_mix.py $(CONFIG) --checkpoint "$$(cat $(QUICKSTART)/last_checkpoint)" \
-		--output $(QUICKSTART)/mixed_batch.png
+		--checkpoint $$(cat $(QUICKSTART)/last_checkpoint) --output $(QUICKSTART)/mixed_batch.png
 	$(BIN)/python tools/plot_curves.py $(QUICKSTART) --output $(QUICKSTART)/curves.png
 
 test: $(VENV)/.mmmix-dev  ## Run the fast tests
@@ -36,6 +36,9 @@ format: $(VENV)/.mmmix-dev  ## Bring the code into style
 	$(BIN)/python -m ruff check --fix
 	$(BIN)/python -m ruff format
 
+bench: $(VENV)/.mmmix-bench  ## Time every mixer beside its peers; renews the table in benchmarks/README.md
+	$(BIN)/python tools/benchmark_mixers.py --output benchmarks/mixers.json --table benchmarks/README.md
+
 clean:  ## Remove .venv, builds and caches; work_dirs stays
 	rm -rf .venv build dist mmmix.egg-info mmmix/.mim .pytest_cache .ruff_cache .mypy_cache
 	find configs mmmix tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -43,6 +46,7 @@ clean:  ## Remove .venv, builds and caches; work_dirs stays
 # A stamp per set of extras: a second run finds it and installs nothing, a change of setup.py installs again.
 $(VENV)/.mmmix-quickstart: EXTRAS := onedl,quickstart
 $(VENV)/.mmmix-dev: EXTRAS := onedl,quickstart,dev
+$(VENV)/.mmmix-bench: EXTRAS := onedl,bench
 $(VENV)/.mmmix-%: setup.py mmmix/version.py
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@echo 'Installing mmmix[$(EXTRAS)] into $(VENV). The first time this fetches PyTorch: minutes and several GB.'

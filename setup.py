@@ -88,6 +88,7 @@ setup(
         'onedl': ONEDL,
         'openmmlab': OPENMMLAB,
         'quickstart': QUICKSTART,
+        'bench': ['kornia>=0.7', 'timm>=1.0'],
         'tests': TESTS,
         'dev': DEV,
     },

@@ -1,7 +1,7 @@
 """Hooks, and the memory that they keep."""
 
 from .hard_sample_table import HardSampleTable
-from .hooks import HardSampleHook
+from .hooks import HardSampleHook, MixVisualizationHook
 from .optim_wrapper import AutocastOptimWrapper
 
-__all__ = ['AutocastOptimWrapper', 'HardSampleHook', 'HardSampleTable']
+__all__ = ['AutocastOptimWrapper', 'HardSampleHook', 'HardSampleTable', 'MixVisualizationHook']

@@ -81,8 +81,8 @@ def draw_mix(
         pictures = [
             own[i],
             partners[i],
-            *(heat[i, 0].detach().cpu() for heat in maps.values()),
-            mix.mask[i, 0].cpu(),
+            *(heat[i, 0].detach().cpu().numpy() for heat in maps.values()),
+            mix.mask[i, 0].cpu().numpy(),
             mixed[i],
         ]
         for k, (axis, picture) in enumerate(zip(axes[i], pictures, strict=False)):

@@ -109,6 +109,8 @@ class MixClassifier(ImageClassifier):
         self.num_classes: int = self._find_num_classes()
         self.hard_table: Any = None
         self.observed: tuple[Sequence[int], Tensor] | None = None
+        #: Called with every mix of a training step, while it is set; hooks that look at mixed batches use it.
+        self.on_mix: Callable[[Mix], None] | None = None
         self._step: Step | None = None
         self.learned = nn.ModuleDict()
         self._learners: dict[str, Part] = {}
@@ -230,6 +232,8 @@ class MixClassifier(ImageClassifier):
             feats = self.extract_feat(mix.images)
         if isinstance(augment, Mixer) and mix.mixed and augment.labels is not None and augment.labels.after_forward:
             mix = augment.labels.relabel(mix)
+        if self.on_mix is not None:
+            self.on_mix(mix)
         clean = self.clean_pass() if mix.mixed and hasattr(self.head, 'loss_mix') else None
         if clean is not None:
             clean.outputs  # noqa: B018 - runs now, so that the logits heard below are those of the mixed images
