@@ -8,7 +8,7 @@ model = dict(
     train_cfg=dict(
         augments=dict(
             type='mmmix.CutMix',
-            alpha=1.0,
+            alpha=0.2,  # the SUMix paper's value for convolutional networks
             prob=0.5,
             partners=dict(type='mmmix.HardPool', size=128, min_size=16, prob=0.5),
             keep=dict(type='mmmix.SelectiveCut', guide=dict(type='mmmix.InputGradient'), tau=0.6),
