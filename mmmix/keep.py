@@ -15,10 +15,10 @@ __all__ = ['Keep', 'SelectiveCut', 'SelectivePaste']
 class QuantileKeep(Keep):
     """Base of KeepAugment's two choices: a box may fall where its importance lies on one side of a quantile.
 
-    The candidates are all places that hold the whole box, in each image for itself. The threshold is an order statistic of
-    their importances: the one just below the ``tau``-quantile for a cut, just above it for a paste, so that the choice keeps
-    its side however quantiles are interpolated. A region at the threshold is allowed, so that flat maps and ``tau`` of 0
-    or 1 leave a choice.
+    The candidates are all places that a box of that size can have in that image: whole inside it, and at the border if it
+    was clipped there. The threshold is an order statistic of their importances: the one just below the ``tau``-quantile
+    for a cut, just above it for a paste, so that the choice keeps its side however quantiles are interpolated. A region
+    at the threshold is allowed, so that flat maps and ``tau`` of 0 or 1 leave a choice.
     """
 
     #: Whether the box must be at most as important as the quantile, or at least.
@@ -34,22 +34,38 @@ class QuantileKeep(Keep):
         self.guide = built
         self.tau = float(tau)
 
-    def allowed(self, importance: Tensor, heights: Tensor, widths: Tensor) -> Tensor:
+    def allowed(
+        self, importance: Tensor, heights: Tensor, widths: Tensor, clipped: tuple[Tensor, Tensor] | None = None
+    ) -> Tensor:
         """All places on this side of the quantile; see :meth:`Keep.allowed`."""
-        sums, fits = self.rate(importance, heights, widths)
-        threshold = order_statistic(sums.flatten(1), fits.flatten(1), self.tau, self.below)[:, :, None]
-        return fits & (sums <= threshold if self.below else sums >= threshold)
+        sums, candidates = self.rate(importance, heights, widths, clipped)
+        threshold = order_statistic(sums.flatten(1), candidates.flatten(1), self.tau, self.below)[:, :, None]
+        return candidates & (sums <= threshold if self.below else sums >= threshold)
 
-    def rate(self, importance: Tensor, heights: Tensor, widths: Tensor) -> tuple[Tensor, Tensor]:
-        """The importance of the box at every centre, and which centres hold the whole box; see :func:`box_sums`.
+    def rate(
+        self, importance: Tensor, heights: Tensor, widths: Tensor, clipped: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Rate every candidate.
 
-        A guide that overflowed says nothing: NaN counts as 0.
+        Returns:
+            tuple[Tensor, Tensor]: The importance of the box around each centre, and which centres are candidates,
+            ``(N, H, W)`` each. A guide that overflowed says nothing: NaN counts as 0.
         """
-        return box_sums(importance.nan_to_num(), heights, widths)
+        sums, candidates = box_sums(importance.nan_to_num(), heights, widths)
+        if clipped is not None:
+            for dim, (size, at_border) in enumerate(zip((heights, widths), clipped, strict=True), start=1):
+                # Whatever the other side, the outermost candidates touch the border.
+                centre = torch.arange(sums.shape[dim], device=sums.device)
+                first = (size // 2)[:, None]
+                touches = (centre == first) | (centre == sums.shape[dim] - size[:, None] + first)
+                candidates = candidates & (touches | ~at_border[:, None]).unsqueeze(3 - dim)
+        return sums, candidates
 
-    def __call__(self, importance: Tensor, heights: Tensor, widths: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self, importance: Tensor, heights: Tensor, widths: Tensor, clipped: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Draw a centre for each box, uniformly among the allowed ones; see :meth:`Keep.__call__`."""
-        return draw_allowed(self.allowed(importance, heights, widths))
+        return draw_allowed(self.allowed(importance, heights, widths, clipped))
 
 
 def order_statistic(values: Tensor, chosen: Tensor, tau: float, below: bool) -> Tensor:
@@ -85,8 +101,9 @@ class SelectiveCut(QuantileKeep):
     size in that image; among these places it falls uniformly. The paper samples and rejects; here all places are rated at
     once from an integral image, so the cost is fixed and the device never waits for the host.
 
-    The box is moved after it was clipped at the border and keeps that size, so the law of the label shares is that of the
-    mixer without a keep. (Rating clipped boxes as they are would favour the border, where boxes are small.)
+    The places are those that the mixer itself could have drawn for a box of that size: a box that was clipped at the
+    border is moved along the borders, any other one over the whole image. So ``tau=1`` is the mixer without a keep, the law
+    of the label shares is always the mixer's own, and a smaller ``tau`` removes less of what is important, size by size.
 
     Args:
         guide (Guide | dict): What is important, e.g. ``dict(type='mmmix.InputGradient')``.

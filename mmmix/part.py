@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -69,15 +69,25 @@ class Part:
         """
         raise NotImplementedError(f'{type(self).__name__} must define build_learned(model).')
 
-    def listen(self, model: Any) -> AbstractContextManager[Callable[[Tensor], dict[str, Tensor]]]:
+    def check_model(self, model: Any) -> None:
+        """Refuse, in one line, a classifier that this part cannot work with; asked once, when it is built.
+
+        Args:
+            model (nn.Module): The classifier.
+        """
+
+    def listen(self, model: Any) -> AbstractContextManager[Callable[['Mix', Tensor], dict[str, Tensor]]]:
         """A context that lasts while the mixed images go through the network in a training step.
+
+        It is entered in every training step, whichever mixer mixes: ``model.mixer`` tells. What is learned must be part
+        of the graph in each of them.
 
         Args:
             model (nn.Module): The classifier.
 
         Returns:
-            AbstractContextManager: It gives a function from the mixed labels ``(N, K)`` to losses by name, which
-            :class:`mmmix.MixClassifier` adds to those of its head.
+            AbstractContextManager: It gives a function from the :class:`mmmix.Mix` and the logits of the mixed images
+            ``(N, K)`` to losses by name, which :class:`mmmix.MixClassifier` adds to those of its head.
         """
         raise NotImplementedError(f'{type(self).__name__} must define listen(model).')
 
@@ -125,20 +135,26 @@ class Keep(Part):
 
     guide: Guide
 
-    def allowed(self, importance: Tensor, heights: Tensor, widths: Tensor) -> Tensor:
+    def allowed(
+        self, importance: Tensor, heights: Tensor, widths: Tensor, clipped: tuple[Tensor, Tensor] | None = None
+    ) -> Tensor:
         """The centres at which a box may be placed.
 
         Args:
             importance (Tensor): ``(N, 1, H, W)``, what the guide said.
             heights (Tensor): ``(N,)`` box heights.
             widths (Tensor): ``(N,)`` box widths.
+            clipped (tuple[Tensor, Tensor], optional): ``(N,)`` each, bool: whether the box got its height, and its width,
+                at the border, where it then has to stay. Defaults to None, no box.
 
         Returns:
             Tensor: ``(N, H, W)``, bool, at least one True a map; every True holds the whole box inside the image.
         """
         raise NotImplementedError
 
-    def __call__(self, importance: Tensor, heights: Tensor, widths: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self, importance: Tensor, heights: Tensor, widths: Tensor, clipped: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Draw a centre for each box, uniformly among the allowed ones.
 
         Returns:
@@ -183,8 +199,8 @@ class Partners(Part):
 class Labels(Part):
     """How much of each label: by default the areas in the mask.
 
-    A policy overrides :meth:`shares`. One that looks at how the network sees the *mixed* images sets ``after_forward``:
-    :class:`mmmix.MixClassifier` then asks it once the mixed batch went through the network.
+    A policy overrides :meth:`shares`. One that looks at how the network sees the *mixed* batch sets ``after_forward``
+    and overrides :meth:`watch`: :class:`mmmix.MixClassifier` then asks it once the mixed batch went through the network.
     """
 
     #: Whether the shares are known only after the mixed images went through the network.
@@ -203,14 +219,30 @@ class Labels(Part):
         """
         return mix.lam, mix.lam_partner
 
+    def watch(self, model: Any) -> AbstractContextManager[Callable[['Mix', Callable[[], Tensor]], 'Mix']]:
+        """A context that lasts while the mixed batch goes through the network, for policies with ``after_forward``.
+
+        Args:
+            model (nn.Module): The classifier.
+
+        Returns:
+            AbstractContextManager: It gives a function from the :class:`mmmix.Mix` with area shares, and a function that
+            gives the logits of the mixed batch ``(N, K)``, to the relabelled mix; called without gradients.
+        """
+        return nullcontext(lambda mix, predict: self.relabel(mix))
+
     def relabel(self, mix: 'Mix') -> 'Mix':
         """The same mix with this policy's shares, and the scores that follow from them."""
-        lam, lam_partner = self.shares(mix)
-        own, other = mix.pool_scores[: len(lam)], mix.pool_scores.index_select(0, mix.partner)
-        # One new tensor in place of four: with many classes the labels are not small.
-        scores = other.to(torch.promote_types(other.dtype, lam.dtype))
-        scores = scores.mul_(lam_partner[:, None]).addcmul_(own.to(scores.dtype), lam[:, None].to(scores.dtype))
-        return replace(mix, scores=scores.to(own.dtype), lam=lam, lam_partner=lam_partner)
+        return with_shares(mix, *self.shares(mix))
+
+
+def with_shares(mix: 'Mix', lam: Tensor, lam_partner: Tensor) -> 'Mix':
+    """The same mix with these label shares, ``(N,)`` each, and the scores that follow from them."""
+    own, other = mix.pool_scores[: len(lam)], mix.pool_scores.index_select(0, mix.partner)
+    # One new tensor in place of four: with many classes the labels are not small.
+    scores = other.to(torch.promote_types(other.dtype, lam.dtype))
+    scores = scores.mul_(lam_partner[:, None]).addcmul_(own.to(scores.dtype), lam[:, None].to(scores.dtype))
+    return replace(mix, scores=scores.to(own.dtype), lam=lam, lam_partner=lam_partner)
 
 
 def build_part(cfg: Any, kind: type, role: str) -> Any:

@@ -12,7 +12,7 @@ class BoxMixer(Mixer):
     """Base of mixers that paste one box of the partner into the same place of the own image.
 
     A subclass overrides :meth:`box_size`, :meth:`place` or :meth:`boxes`. ``keep`` moves each box, after it was clipped, to
-    another place that holds it whole: the share of the label stays what the method drew.
+    another place that it could have had at that size: the share of the label stays what the method drew.
     """
 
     cuts = True
@@ -32,13 +32,15 @@ class BoxMixer(Mixer):
             Box: Four integer tensors of as many boxes as shares, or ``(N,)`` with a ``keep``.
         """
         height, width = own.shape[-2:]
-        box = self.place(*self.box_size(share, height, width), height, width)
+        full = self.box_size(share, height, width)
+        box = self.place(*full, height, width)
         if self.keep is None:
             return box
         top, bottom, left, right = (side.expand(len(own)) for side in box)
         heights, widths = bottom - top, right - left
         importance = self.importance(own, self.keep.guide)
-        return centred(*self.keep(importance, heights, widths), heights, widths)
+        at_border = heights < full[0], widths < full[1]
+        return centred(*self.keep(importance, heights, widths, at_border), heights, widths)
 
     def place(self, heights: Tensor, widths: Tensor, height: int, width: int) -> Box:
         """Where boxes of these sizes fall in an image before ``keep`` moves them: a uniform centre, clipped at the border."""
