@@ -94,6 +94,8 @@ TABLE: tuple[Row, ...] = (
     Row('GridMix', dict(grid=3)),
     Row('GuidedMixup', random=False),
     Row('GuidedMixup', dict(partners=dict(type='mmmix.Permutation')), tag='permutation'),
+    Row('PuzzleMix', partner_as_is=False),
+    Row('PuzzleMix', dict(n_labels=2, transport=False, blocks=(3,)), tag='cut'),
     Row('RecursiveMix', partner_as_is=False),
     Row('ResizeMix', partner_as_is=False),
     Row('ResizeMix', dict(alpha=1, interpolation='nearest'), partner_as_is=False, tag='nearest'),

@@ -12,6 +12,7 @@ from .keep_paste import KeepPaste
 from .mix import Mix, Mixer
 from .mixup import Mixup
 from .presets import KeepCutMix, KeepCutout, KeepRandomErasing
+from .puzzlemix import PuzzleMix
 from .random_erasing import RandomErasing
 from .recursivemix import RecursiveMix
 from .resizemix import ResizeMix
@@ -38,6 +39,7 @@ __all__ = [
     'Mix',
     'Mixer',
     'Mixup',
+    'PuzzleMix',
     'RandomErasing',
     'RecursiveMix',
     'ResizeMix',

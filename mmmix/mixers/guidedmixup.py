@@ -91,10 +91,10 @@ class GuidedMixup(Mixer):
 
 @TASK_UTILS.register_module()
 class SaliencyCycle(Partners):
-    """Partners that form one cycle through the batch, on from each image to the one whose salience lies farthest.
+    """Partners that form one cycle through the batch, from each image to the one whose salience lies farthest.
 
-    It starts with the two images whose maps are farthest apart, and visits nobody twice; see :class:`GuidedMixup`. Given
-    a batch nothing is random.
+    It starts with the two images whose maps are farthest apart, and visits nobody twice; see :class:`GuidedMixup`.
+    Given a batch nothing is random.
 
     Args:
         guide (Guide | dict): What is important in an image.
