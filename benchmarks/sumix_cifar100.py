@@ -20,10 +20,13 @@ from mmengine.config import Config
 from mmmix.cli import build_runner
 
 ROOT = Path(__file__).resolve().parent.parent
-ARMS = {
+SUMIX = 'resnet18_800e-cutmix-sumix_cifar100.py'
+ARMS: dict[str, tuple[str, dict]] = {
     'cutmix': ('resnet18_800e-cutmix_cifar100.py', {}),
-    'cutmix + sumix (train)': ('resnet18_800e-cutmix-sumix_cifar100.py', dict(clean_pass='train')),
-    'cutmix + sumix (detached)': ('resnet18_800e-cutmix-sumix_cifar100.py', dict(clean_pass='detached')),
+    'cutmix + sumix': (SUMIX, {}),
+    'cutmix + sumix, detached clean pass': (SUMIX, dict(clean_pass='detached')),
+    'cutmix + sumix, signed distance': (SUMIX, dict(distance='signed')),
+    'cutmix + sumix, as released': (SUMIX, dict(distance='signed', lam_reduction='batch', scale=None)),
 }
 
 

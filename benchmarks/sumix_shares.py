@@ -60,7 +60,7 @@ def shares(checkpoint: Path, rounds: int) -> dict:
         other = labels != labels[mix.partner]
         cases = {
             'patch without ink': other & (shown == 0) & (mix.lam_partner > 0),
-            'only the partner is seen': other & (shown == 1) & (own_shown == 0),
+            'own ink covered': other & (own_shown < 0.05) & (shown > 0.5),
         }
         for distance, scale in product(('signed', 'absolute'), (100.0, 10.0)):
             new = sumix_terms(
@@ -93,7 +93,7 @@ def regulariser(classes: int, scale: float, n: int = 256) -> dict:
         loss = sumix_terms(clean.log(), mixed.log(), *uncertainty, *common, scale=scale, regularizer=kind)['loss_reg']
         grads = torch.autograd.grad(loss, uncertainty)
         gradients[kind], losses[kind] = float(torch.stack([g.norm() for g in grads]).norm()), float(loss.detach())
-    distance = scale * unit_softmax(mixed - clean)
+    distance = scale * unit_softmax((mixed - clean).abs())
     logits = (-distance).exp()
     return dict(
         classes=classes,

@@ -1,7 +1,19 @@
-"""Data sets that need no download, and one that spoils labels on purpose."""
+"""Data sets: some that need no download, some that mmpretrain lacks, and one that spoils labels on purpose."""
 
+from .cifar_c import CIFAR10C, CIFAR100C, CORRUPTIONS
 from .corrupted_labels import CorruptedLabels
 from .digits import Digits
+from .tiny_imagenet import TinyImageNet
 from .transforms import KeepAugment, KeepAutoAugment, KeepRandAugment
 
-__all__ = ['CorruptedLabels', 'Digits', 'KeepAugment', 'KeepAutoAugment', 'KeepRandAugment']
+__all__ = [
+    'CIFAR10C',
+    'CIFAR100C',
+    'CORRUPTIONS',
+    'CorruptedLabels',
+    'Digits',
+    'KeepAugment',
+    'KeepAutoAugment',
+    'KeepRandAugment',
+    'TinyImageNet',
+]

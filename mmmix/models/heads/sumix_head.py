@@ -67,7 +67,8 @@ def sumix_terms(
         lam_reduction (str): ``'sample'`` or ``'batch'``. Defaults to ``'sample'``.
         relabel (bool): Whether to learn the shares; otherwise the losses use ``lam``. Defaults to True.
         regularizer (str, optional): ``'semantic'``, ``'uncertainty'``, ``'both'`` or None. Defaults to ``'both'``.
-        distance (str): ``'absolute'`` (the paper's text) or ``'signed'`` (the released code). Defaults to ``'absolute'``.
+        distance (str): ``'absolute'`` (the paper's text) or ``'signed'`` (the released code). Defaults to
+            ``'absolute'``.
         label_smoothing (float): Smoothing of the cross entropy on the mixed images. Defaults to 0.0.
 
     Returns:

@@ -1,0 +1,12 @@
+_base_ = [
+    'mmpretrain::_base_/models/resnet18.py',
+    '../datasets/aircraft_bs16_224.py',
+    '../schedules/sgd_bs16_200e_finetune.py',
+    '../default_runtime.py',
+]
+
+# Fine-tuned from PyTorch's weights for ImageNet.
+model = dict(
+    backbone=dict(init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet18')),
+    head=dict(num_classes=100),
+)

@@ -1,0 +1,3 @@
+_base_ = 'deit-small_200e-cutmix_cifar100.py'
+
+model = dict(type='mmmix.MixClassifier', head=dict(type='mmmix.SUMixVisionTransformerClsHead', gamma=0.5))

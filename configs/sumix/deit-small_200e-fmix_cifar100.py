@@ -1,0 +1,3 @@
+_base_ = '../_base_/recipes/deit-small_200e_cifar100.py'
+
+model = dict(train_cfg=dict(augments=dict(type='mmmix.FMix', alpha=1.0)))

@@ -1,0 +1,3 @@
+_base_ = 'resnet18_100e-fmix_in1k.py'
+
+model = dict(type='mmmix.MixClassifier', head=dict(type='mmmix.SUMixHead', gamma=0.5))

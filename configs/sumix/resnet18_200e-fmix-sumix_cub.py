@@ -1,0 +1,3 @@
+_base_ = 'resnet18_200e-fmix_cub.py'
+
+model = dict(type='mmmix.MixClassifier', head=dict(type='mmmix.SUMixHead', gamma=0.5))

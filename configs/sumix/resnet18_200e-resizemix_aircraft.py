@@ -1,0 +1,3 @@
+_base_ = '../_base_/recipes/resnet18_200e_aircraft.py'
+
+model = dict(train_cfg=dict(augments=dict(type='mmmix.ResizeMix', alpha=1.0)))

@@ -1,0 +1,3 @@
+_base_ = 'resnet18_200e-saliencymix_aircraft.py'
+
+model = dict(type='mmmix.MixClassifier', head=dict(type='mmmix.SUMixHead', gamma=1.0))

@@ -1,0 +1,3 @@
+_base_ = 'resnet18_400e-cutmix_tiny-imagenet.py'
+
+model = dict(type='mmmix.MixClassifier', head=dict(type='mmmix.SUMixHead', gamma=1.0))

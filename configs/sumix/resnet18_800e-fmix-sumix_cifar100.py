@@ -1,0 +1,3 @@
+_base_ = 'resnet18_800e-fmix_cifar100.py'
+
+model = dict(type='mmmix.MixClassifier', head=dict(type='mmmix.SUMixHead', gamma=1.0))

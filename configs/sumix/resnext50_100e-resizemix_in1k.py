@@ -1,0 +1,3 @@
+_base_ = '../_base_/recipes/resnext50_100e_in1k.py'
+
+model = dict(train_cfg=dict(augments=dict(type='mmmix.ResizeMix', alpha=1.0)))

@@ -1,0 +1,3 @@
+_base_ = 'resnext50_200e-cutmix_aircraft.py'
+
+model = dict(type='mmmix.MixClassifier', head=dict(type='mmmix.SUMixHead', gamma=0.5))

@@ -1,0 +1,3 @@
+_base_ = 'resnext50_400e-cutmix_tiny-imagenet.py'
+
+model = dict(type='mmmix.MixClassifier', head=dict(type='mmmix.SUMixHead', gamma=1.0))

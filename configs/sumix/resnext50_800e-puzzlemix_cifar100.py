@@ -1,0 +1,3 @@
+_base_ = '../_base_/recipes/resnext50_800e_cifar100.py'
+
+model = dict(type='mmmix.MixClassifier', train_cfg=dict(augments=dict(type='mmmix.PuzzleMix', alpha=1.0)))

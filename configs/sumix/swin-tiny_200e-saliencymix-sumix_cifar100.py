@@ -1,0 +1,3 @@
+_base_ = 'swin-tiny_200e-saliencymix_cifar100.py'
+
+model = dict(type='mmmix.MixClassifier', head=dict(type='mmmix.SUMixHead', gamma=0.5))

@@ -1,0 +1,3 @@
+_base_ = 'wrn28-8_400e-cutmix_cifar100.py'
+
+model = dict(type='mmmix.MixClassifier', head=dict(type='mmmix.SUMixHead', gamma=0.5))

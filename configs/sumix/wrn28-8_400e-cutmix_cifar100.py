@@ -1,0 +1,3 @@
+_base_ = '../_base_/recipes/wrn28-8_400e_cifar100.py'
+
+model = dict(train_cfg=dict(augments=dict(type='mmmix.CutMix', alpha=0.2)))
