@@ -112,6 +112,8 @@ class HardPool(Partners):
         self._since = torch.zeros(size, dtype=torch.long)
         self._slot_of: dict[int, int] = {}
         self._clock = 0
+        #: The samples that the last batch got from the pool, on the host.
+        self.drawn = torch.zeros(0, dtype=torch.long)
 
     @property
     def fill(self) -> int:
@@ -128,6 +130,7 @@ class HardPool(Partners):
         """Choose partners, from the pool with probability ``prob``; only those drawn enter the returned pool."""
         table = getattr(self.require_model(), 'hard_table', None)
         n, device = len(images), images.device
+        self.drawn = self.drawn[:0]
         if table is None or not table.active or not self._fits(images, scores):
             return images, scores, permutation(n, device)
         hard = table.is_hard(self.sample_idx).nonzero().squeeze(1)
@@ -140,7 +143,9 @@ class HardPool(Partners):
         count = int(from_pool.sum())
         partner = torch.randperm(n)
         partner[from_pool] = n + torch.arange(count)
-        slots = send(hard[torch.randint(len(hard), (count,))], device)
+        chosen = hard[torch.randint(len(hard), (count,))]
+        self.drawn = self.sample_idx[chosen]
+        slots = send(chosen, device)
         hard_images = self._decode(self.images.index_select(0, slots), images.dtype)
         if images.ndim == 4 and images.is_contiguous(memory_format=torch.channels_last):
             hard_images = hard_images.contiguous(memory_format=torch.channels_last)

@@ -48,6 +48,7 @@ def partners_of(pool: HardPool, sample_idx: list[int]) -> list[int]:
     rows, labels, partner = pool(images, scores)
     assert torch.equal(rows[: len(images)], images) and torch.equal(labels[: len(images)], scores)
     assert level(rows) == labels.argmax(1).tolist(), 'an image and its label stay together'
+    assert pool.drawn.tolist() == labels[len(images) :].argmax(1).tolist()
     return labels[partner].argmax(1).tolist()
 
 
