@@ -200,7 +200,7 @@ class Labels(Part):
     """How much of each label: by default the areas in the mask.
 
     A policy overrides :meth:`shares`. One that looks at how the network sees the *mixed* batch sets ``after_forward``
-    and overrides :meth:`watch`: :class:`mmmix.MixClassifier` then asks it once the mixed batch went through the network.
+    and overrides :meth:`watch`: :class:`mmmix.MixClassifier` then asks it once that batch went through the network.
     """
 
     #: Whether the shares are known only after the mixed images went through the network.
@@ -226,8 +226,8 @@ class Labels(Part):
             model (nn.Module): The classifier.
 
         Returns:
-            AbstractContextManager: It gives a function from the :class:`mmmix.Mix` with area shares, and a function that
-            gives the logits of the mixed batch ``(N, K)``, to the relabelled mix; called without gradients.
+            AbstractContextManager: It gives a function from the :class:`mmmix.Mix` with area shares, and a function
+            for the logits of the mixed batch ``(N, K)``, to the relabelled mix; called without gradients.
         """
         return nullcontext(lambda mix, predict: self.relabel(mix))
 

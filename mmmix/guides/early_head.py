@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,9 @@ from ..part import Guide
 from ..registry import TASK_UTILS
 from .gradient import check_gradient_args, scaled_gradient, untouched
 from .module_path import module_at, output_at, pooled, recorded
+
+if TYPE_CHECKING:
+    from ..mixers import Mix
 
 
 @TASK_UTILS.register_module()
@@ -82,13 +85,13 @@ class EarlyHead(Guide):
             return nn.Linear(self.in_channels or block_width(model, self.at), model.num_classes)
 
     @contextmanager
-    def listen(self, model: Any) -> Iterator[Callable[[Tensor], dict[str, Tensor]]]:
+    def listen(self, model: Any) -> Iterator[Callable[['Mix', Tensor], dict[str, Tensor]]]:
         """Listen to the block while the mixed images go through the network; see :meth:`Part.listen`."""
         with recorded(module_at(model, self.at)) as heard:
 
-            def losses(scores: Tensor) -> dict[str, Tensor]:
+            def losses(mix: 'Mix', _: Tensor) -> dict[str, Tensor]:
                 logits = model.learned[self.learns](pooled(heard[-1]))
-                return {f'loss_{self.learns}': self.loss_weight * F.cross_entropy(logits.float(), scores.float())}
+                return {f'loss_{self.learns}': self.loss_weight * F.cross_entropy(logits.float(), mix.scores.float())}
 
             yield losses
 

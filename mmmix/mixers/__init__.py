@@ -1,6 +1,8 @@
 """Where a partner is mixed in: one file per method."""
 
+from .alignmix import AlignMix
 from .attentivemix import AttentiveMix
+from .comixup import CoMixup
 from .cutmix import BoxMixer, CutMix
 from .cutout import Cutout
 from .fmix import FMix
@@ -9,6 +11,7 @@ from .gridmix import GridMix
 from .guidedmixup import GuidedMixup, SaliencyCycle
 from .hardmix import HardMix
 from .keep_paste import KeepPaste
+from .manifoldmix import ManifoldMix
 from .mix import Mix, Mixer
 from .mixup import Mixup
 from .presets import KeepCutMix, KeepCutout, KeepRandomErasing
@@ -23,8 +26,10 @@ from .snapmix import SnapMix
 from .stackmix import StackMix
 
 __all__ = [
+    'AlignMix',
     'AttentiveMix',
     'BoxMixer',
+    'CoMixup',
     'CutMix',
     'Cutout',
     'FMix',
@@ -36,6 +41,7 @@ __all__ = [
     'KeepCutout',
     'KeepPaste',
     'KeepRandomErasing',
+    'ManifoldMix',
     'Mix',
     'Mixer',
     'Mixup',

@@ -72,8 +72,8 @@ class Mixer(Part):
     """Base of all mixers: a subclass answers *where*, in :meth:`draw`, and this class does the rest.
 
     A mixer is called as mmpretrain's batch augmentations are, ``images, scores = mixer(images, scores)``, inside the
-    stock ``ImageClassifier`` too. :meth:`mix` returns the whole story. Inputs are never written to. One image alone has no
-    partner and comes back as it is.
+    stock ``ImageClassifier`` too. :meth:`mix` returns the whole story. Inputs are never written to. One image alone has
+    no partner and comes back as it is.
 
     Args:
         alpha (float): Parameter of the Beta(alpha, alpha) distribution of the own share. Defaults to 1.0.
@@ -285,7 +285,8 @@ class Mixer(Part):
         if scene is None or (images is not scene.shown and images is not scene.other):
             return guide(images, None)
         maps = scene.importance(guide, images is scene.other, self.looks_at_partners)
-        return maps if maps.shape[-2:] == images.shape[-2:] else F.adaptive_avg_pool2d(maps, images.shape[-2:])
+        height, width = images.shape[-2:]
+        return maps if maps.shape[-2:] == (height, width) else F.adaptive_avg_pool2d(maps, (height, width))
 
     def draw_partners(self, images: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Ask the partners; a label-preserving method has none: every image is its own."""

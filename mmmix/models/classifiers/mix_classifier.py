@@ -7,18 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from mmpretrain.models import ImageClassifier
 from mmpretrain.models.utils.batch_augments import RandomBatchAugment
-from mmpretrain.structures import DataSample, MultiTaskDataSample
+from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
+from ...guides.module_path import module_at
 from ...mixers import Mix, Mixer
 from ...part import Part, Partners
 from ...partners import send
 from ...registry import MODELS
 from .clean_pass import CleanPass
 from .recipe import Recipe
+from .taps import tapped
+from .targets import mix_accuracy, recorded_logits, scores_of, soft_samples
 
 
 @dataclass
@@ -30,6 +32,7 @@ class Step:
     pool: Tensor
     pool_scores: Tensor
     data_samples: Sequence[Any] = ()
+    mixer: Mixer | None = None
     clean: CleanPass | None = None
 
 
@@ -150,16 +153,28 @@ class MixClassifier(ImageClassifier):
         for mixer in recipe.mixers():
             mixer.bind(self)
             for part in mixer.parts():
+                part.check_model(self)
                 if part.learns is not None:
                     self._enrol(part)
+        for mixer in recipe.mixers():
+            for at in filter(None, mixer.at):
+                module_at(self, at)
+                if self._learners:
+                    raise ValueError(
+                        f"{type(mixer).__name__} mixes inside the network (at='{at}'), where "
+                        f'{type(next(iter(self._learners.values()))).__name__} could not tell what it hears: use one '
+                        'of them.'
+                    )
         self.data_preprocessor.batch_augments = recipe
 
     def _enrol(self, part: Part) -> None:
         """Take what a part learns into the model, while the optimizer can still find it."""
         if part.learns not in self.learned:
             if self._built:
-                raise ValueError(f'{part!r} learns beside the network, so the optimizer must know it from the beginning: name it '
-                                 'in the `train_cfg` that MixClassifier is built with.')
+                raise ValueError(
+                    f'{part!r} learns beside the network, so the optimizer must know it from the beginning: name it '
+                    'in the `train_cfg` that MixClassifier is built with.'
+                )
             self.learned[part.learns] = part.build_learned(self)
         self._learners[part.learns] = part
 
@@ -220,43 +235,57 @@ class MixClassifier(ImageClassifier):
         self, inputs: Tensor, scores: Tensor, augment: Callable | None, data_samples: Sequence[DataSample]
     ) -> dict[str, Tensor]:
         assert self._step is not None
-        if augment is None:
-            mix = Mix.unmixed(inputs, scores)
-        elif isinstance(augment, Mixer):
-            mix = augment.mix(inputs, scores)
-        else:
+        if augment is not None and not isinstance(augment, Mixer):
             # mmpretrain's CutMix writes into its input, and others still want the clean batch.
-            return self._loss_of_foreign(*augment(inputs.clone(), scores))
+            images, scores = augment(inputs.clone(), scores)
+            augment, foreign = None, True
+        else:
+            images, foreign = inputs, False
+        self._step.mixer = augment
+        at = augment.draw_depth() if augment is not None else ''
+        scene = None if augment is None or not at else augment.meet(inputs, scores)
+        mix = Mix.unmixed(images, scores) if augment is None or at else augment.mix(inputs, scores)
+        policy = None if augment is None else augment.labels
         with ExitStack() as stack:
+            relabel = None
+            if scene is not None and augment is not None:
+                augment.ask_guides(scene)
+                told = stack.enter_context(tapped(self, augment, scene, at))
+            if policy is not None and policy.after_forward:
+                relabel = stack.enter_context(policy.watch(self))
             listeners = self._listen(stack)
-            feats = self.extract_feat(mix.images)
-        if isinstance(augment, Mixer) and mix.mixed and augment.labels is not None and augment.labels.after_forward:
-            mix = augment.labels.relabel(mix)
-        if self.on_mix is not None:
-            self.on_mix(mix)
-        clean = self.clean_pass() if mix.mixed and hasattr(self.head, 'loss_mix') else None
+            feats = self.extract_feat(mix.images if scene is None else scene.pool)
+        if scene is not None:
+            mix = told[0]
+        if relabel is not None and mix.mixed:
+            with torch.no_grad():
+                mix = relabel(mix, lambda: self.head(feats))
+        takes_mix = hasattr(self.head, 'loss_mix')
+        clean = self.clean_pass() if mix.mixed and takes_mix else None
         if clean is not None:
             clean.outputs  # noqa: B018 - runs now, so that the logits heard below are those of the mixed images
         with recorded_logits(self.head) as heard:
-            if hasattr(self.head, 'loss_mix'):
+            if takes_mix:
                 losses = self.head.loss_mix(feats, mix, clean)
             else:
                 losses = self.head.loss(feats, soft_samples(mix.scores))
         logits = heard.pop()
+        for losses_of in listeners:
+            losses = {**losses, **losses_of(mix, logits)}
+        losses['mix_acc'] = mix_accuracy(logits, mix.scores)
+        if foreign:
+            return losses
         self._observe(mix, logits, data_samples)
-        mixed = (mix.lam < 1).float().mean()
-        losses = {**losses, **learned_losses(listeners, mix.scores)}
-        return {**losses, 'mix_acc': mix_accuracy(logits, mix.scores), 'lam': mix.lam.mean(), 'mixed': mixed}
+        return {**losses, 'lam': mix.lam.mean(), 'mixed': (mix.lam < 1).float().mean()}
 
-    def _loss_of_foreign(self, images: Tensor, scores: Tensor) -> dict[str, Tensor]:
-        with recorded_logits(self.head) as heard, ExitStack() as stack:
-            listeners = self._listen(stack)
-            losses = self.head.loss(self.extract_feat(images), soft_samples(scores))
-        return {**losses, **learned_losses(listeners, scores), 'mix_acc': mix_accuracy(heard.pop(), scores)}
-
-    def _listen(self, stack: ExitStack) -> list[Callable[[Tensor], dict[str, Tensor]]]:
+    def _listen(self, stack: ExitStack) -> list[Callable[[Mix, Tensor], dict[str, Tensor]]]:
         """Let all parts that learn beside the network listen to the training forward pass."""
         return [stack.enter_context(part.listen(self)) for part in self._learners.values()] if self.training else []
+
+    @property
+    def mixer(self) -> Mixer | None:
+        """The mixer of this step, None without one and between steps; asked by parts with losses of their own."""
+        return None if self._step is None else self._step.mixer
 
     # ------------------------------------------------------------------------------------------------- the clean view
 
@@ -304,16 +333,16 @@ class MixClassifier(ImageClassifier):
         views = [sample.get('clean_view') for sample in self._step.data_samples]
         if any(view is None for view in views):
             raise ValueError(
-                "A sample has no `clean_view` to paste from: augment with mmmix.KeepAugment(guide='model') and pack with "
-                "dict(type='PackInputs', algorithm_keys=('clean_view',))."
+                "A sample has no `clean_view` to paste from: augment with mmmix.KeepAugment(guide='model') and pack "
+                "with dict(type='PackInputs', algorithm_keys=('clean_view',))."
             )
         alike = all(view.shape == views[0].shape for view in views)
         inputs = send(torch.stack(views), images.device) if alike else views
         clean = self.data_preprocessor(dict(inputs=inputs), training=False)['inputs']
         if clean.shape != images.shape:
             raise ValueError(
-                f'The clean views have the shape {tuple(clean.shape)} but the augmented images {tuple(images.shape)}: put '
-                'transforms that resize or crop in front of KeepAugment.'
+                f'The clean views have the shape {tuple(clean.shape)} but the augmented images {tuple(images.shape)}: '
+                'put transforms that resize or crop in front of KeepAugment.'
             )
         return clean.to(images.dtype)
 
@@ -347,78 +376,3 @@ def outcomes(mix: Mix, logits: Tensor, step: Step) -> Tensor:
         return (step.clean.logits[: len(labels)].detach().argmax(1) != labels).to(torch.int8)
     missed = (logits.argmax(1) != labels).to(torch.int8)
     return missed if not mix.mixed else torch.where(mix.mask.flatten(1).amin(1) == 1, missed, -1)
-
-
-def learned_losses(listeners: Sequence[Callable[[Tensor], dict[str, Tensor]]], scores: Tensor) -> dict[str, Tensor]:
-    """The losses of all parts that learn beside the network."""
-    return {name: loss for losses_of in listeners for name, loss in losses_of(scores).items()}
-
-
-def mix_accuracy(logits: Tensor, scores: Tensor) -> Tensor:
-    """The share of the label that each prediction gets, averaged, in percent."""
-    return 100 * scores.gather(1, logits.detach().argmax(1, keepdim=True)).mean()
-
-
-def soft_samples(scores: Tensor) -> list[DataSample]:
-    """Data samples that carry mixed labels and nothing else, so that the caller's stay as they are."""
-    return [DataSample().set_gt_score(score) for score in scores]
-
-
-def scores_of(data_samples: Sequence[Any] | None, num_classes: int, device: torch.device) -> Tensor:
-    """The labels of a batch as ``(N, K)`` scores.
-
-    Args:
-        data_samples (Sequence[DataSample]): With ``gt_score``, or a ``gt_label`` of one class.
-        num_classes (int): ``K``.
-        device (torch.device): Where the scores belong.
-
-    Raises:
-        TypeError: If the samples are of several tasks.
-        ValueError: If labels are missing, ambiguous or of a wrong width.
-    """
-    if not data_samples:
-        raise ValueError('Mixing needs labels: pass data samples with `gt_label` or `gt_score`.')
-    if isinstance(data_samples[0], MultiTaskDataSample):
-        raise TypeError(
-            'A MultiTaskDataSample has one label per task, so it has no single label to mix: train it with '
-            "'ImageClassifier' and without mixers."
-        )
-    if all('gt_score' in sample for sample in data_samples):
-        scores = torch.stack([sample.gt_score for sample in data_samples]).to(device)
-        scores = scores if scores.is_floating_point() else scores.float()
-    else:
-        for i, sample in enumerate(data_samples):
-            if 'gt_label' not in sample:
-                raise ValueError(
-                    f'Sample {i} has neither `gt_label` nor `gt_score`: load the annotations of the training set.'
-                )
-            if sample.gt_label.numel() != 1:
-                raise ValueError(
-                    f'Sample {i} has {sample.gt_label.numel()} labels: set `to_onehot=True` and `num_classes` in the '
-                    '`data_preprocessor`, or give it a `gt_score`.'
-                )
-        labels = torch.cat([sample.gt_label for sample in data_samples]).to(device)
-        scores = F.one_hot(labels, num_classes).float()
-    if scores.shape[1] != num_classes:
-        raise ValueError(
-            f'Labels have {scores.shape[1]} classes but the head has {num_classes}: set `num_classes` alike in '
-            '`head` and `data_preprocessor`.'
-        )
-    return scores
-
-
-class recorded_logits:  # noqa: N801 - a context manager, read like a function
-    """Listen to what a head's ``forward`` gives while its loss runs: a list that ends in the logits."""
-
-    def __init__(self, head: nn.Module):
-        self.head = head
-        self.heard: list[Tensor] = []
-
-    def __enter__(self) -> list[Tensor]:
-        self._handle = self.head.register_forward_hook(
-            lambda module, args, output: self.heard.append(output if isinstance(output, Tensor) else output[-1])
-        )
-        return self.heard
-
-    def __exit__(self, *_: Any) -> None:
-        self._handle.remove()

@@ -1,0 +1,79 @@
+"""Labels as the classifier needs them, and what comes of them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmpretrain.structures import DataSample, MultiTaskDataSample
+from torch import Tensor, nn
+
+
+def mix_accuracy(logits: Tensor, scores: Tensor) -> Tensor:
+    """The share of the label that each prediction gets, averaged, in percent."""
+    return 100 * scores.gather(1, logits.detach().argmax(1, keepdim=True)).mean()
+
+
+def soft_samples(scores: Tensor) -> list[DataSample]:
+    """Data samples that carry mixed labels and nothing else, so that the caller's stay as they are."""
+    return [DataSample().set_gt_score(score) for score in scores]
+
+
+def scores_of(data_samples: Sequence[Any] | None, num_classes: int, device: torch.device) -> Tensor:
+    """The labels of a batch as ``(N, K)`` scores.
+
+    Args:
+        data_samples (Sequence[DataSample]): With ``gt_score``, or a ``gt_label`` of one class.
+        num_classes (int): ``K``.
+        device (torch.device): Where the scores belong.
+
+    Raises:
+        TypeError: If the samples are of several tasks.
+        ValueError: If labels are missing, ambiguous or of a wrong width.
+    """
+    if not data_samples:
+        raise ValueError('Mixing needs labels: pass data samples with `gt_label` or `gt_score`.')
+    if isinstance(data_samples[0], MultiTaskDataSample):
+        raise TypeError(
+            'A MultiTaskDataSample has one label per task, so it has no single label to mix: train it with '
+            "'ImageClassifier' and without mixers."
+        )
+    if all('gt_score' in sample for sample in data_samples):
+        scores = torch.stack([sample.gt_score for sample in data_samples]).to(device)
+        scores = scores if scores.is_floating_point() else scores.float()
+    else:
+        for i, sample in enumerate(data_samples):
+            if 'gt_label' not in sample:
+                raise ValueError(
+                    f'Sample {i} has neither `gt_label` nor `gt_score`: load the annotations of the training set.'
+                )
+            if sample.gt_label.numel() != 1:
+                raise ValueError(
+                    f'Sample {i} has {sample.gt_label.numel()} labels: set `to_onehot=True` and `num_classes` in the '
+                    '`data_preprocessor`, or give it a `gt_score`.'
+                )
+        labels = torch.cat([sample.gt_label for sample in data_samples]).to(device)
+        scores = F.one_hot(labels, num_classes).float()
+    if scores.shape[1] != num_classes:
+        raise ValueError(
+            f'Labels have {scores.shape[1]} classes but the head has {num_classes}: set `num_classes` alike in '
+            '`head` and `data_preprocessor`.'
+        )
+    return scores
+
+
+class recorded_logits:  # noqa: N801 - a context manager, read like a function
+    """Listen to what a head's ``forward`` gives while its loss runs: a list that ends in the logits."""
+
+    def __init__(self, head: nn.Module):
+        self.head = head
+        self.heard: list[Tensor] = []
+
+    def __enter__(self) -> list[Tensor]:
+        self._handle = self.head.register_forward_hook(
+            lambda module, args, output: self.heard.append(output if isinstance(output, Tensor) else output[-1])
+        )
+        return self.heard
+
+    def __exit__(self, *_: Any) -> None:
+        self._handle.remove()
