@@ -80,7 +80,7 @@ def shares(checkpoint: Path, rounds: int) -> dict:
     return dict(accuracy=float(accuracy), rounds=rounds, rows=rows)
 
 
-def regulariser(classes: int, scale: float, n: int = 256) -> dict:
+def regulariser(distance: str, scale: float, classes: int, n: int = 256) -> dict:
     """The size of the regulariser for confident predictions: 0.9 on one class, mixes of half and half."""
     torch.manual_seed(0)
     labels, partner = torch.randint(classes, (n,)), torch.randperm(n)
@@ -90,15 +90,19 @@ def regulariser(classes: int, scale: float, n: int = 256) -> dict:
     common = (labels, partner, torch.full((n,), 0.5))
     gradients, losses = {}, {}
     for kind in ('both', 'uncertainty'):
-        loss = sumix_terms(clean.log(), mixed.log(), *uncertainty, *common, scale=scale, regularizer=kind)['loss_reg']
+        loss = sumix_terms(
+            clean.log(), mixed.log(), *uncertainty, *common, scale=scale, distance=distance, regularizer=kind
+        )['loss_reg']
         grads = torch.autograd.grad(loss, uncertainty)
         gradients[kind], losses[kind] = float(torch.stack([g.norm() for g in grads]).norm()), float(loss.detach())
-    distance = scale * unit_softmax((mixed - clean).abs())
-    logits = (-distance).exp()
+    gap = (mixed - clean).abs() if distance == 'absolute' else mixed - clean
+    distances = scale * unit_softmax(gap)
+    logits = (-distances).exp()
     return dict(
         classes=classes,
+        distance=distance,
         scale=scale,
-        mean_distance=float(distance.mean()),
+        mean_distance=float(distances.mean()),
         mean_logit=float(logits.mean()),
         largest_logit=float(logits.max()),
         loss=losses['both'],
@@ -115,7 +119,8 @@ def main() -> None:
     parser.add_argument('--output', type=Path, default=ROOT / 'benchmarks' / 'sumix_shares.json')
     args = parser.parse_args()
     torch.set_num_threads(1)
-    sizes = [regulariser(classes, scale) for scale, classes in product((100.0, 10.0), (10, 100, 200, 1000))]
+    settings = product(('absolute', 'signed'), (100.0, 10.0), (10, 100, 200, 1000))
+    sizes = [regulariser(*setting) for setting in settings]
     result = dict(mark='ours', torch=torch.__version__, shares=shares(args.checkpoint, args.rounds), regulariser=sizes)
     args.output.write_text(json.dumps(result, indent=1) + '\n')
     print(json.dumps(result, indent=1))
