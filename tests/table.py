@@ -87,6 +87,7 @@ TABLE: tuple[Row, ...] = (
     Row('HardMix', dict(guide=dict(type='mmmix.InputGradient')), tag='guide'),
     Row('AttentiveMix', dict(guide=dict(type='mmmix.SpectralResidual'), grid=4)),
     Row('AttentiveMix', dict(guide=dict(type='mmmix.InputGradient'), top_k=20), tag='gradient'),
+    Row('CoMixup', dict(part=3, iterations=2), pair_label=False),
     Row('FMix'),
     Row('FMix', dict(max_soft=0.3, alpha=0.4), tag='soft'),
     Row('GridMask', dict(d_range=(6, 12)), area_label=False),
