@@ -104,7 +104,7 @@ def transport(own: Tensor, other: Tensor, eps: float, iterations: int) -> Tensor
     """
     with torch.autocast(own.device.type, enabled=False):
         a, b = (maps.float().flatten(2).transpose(1, 2) for maps in (own, other))
-        kernel = -torch.cdist(a, b).square() / eps
+        kernel = -torch.cdist(a, b, compute_mode='donot_use_mm_for_euclid_dist').square() / eps
         rows = columns = kernel.new_zeros(())
         for _ in range(iterations):
             rows = -(kernel + columns).logsumexp(2, keepdim=True)

@@ -34,18 +34,11 @@ class ManifoldMix(Mixup):
             module.
 
     Example:
-        >>> import torch
-        >>> from mmpretrain.structures import DataSample
-        >>> from mmmix import MixClassifier
-        >>> model = MixClassifier(
-        ...     backbone=dict(type='mmpretrain.ResNet_CIFAR', depth=18, base_channels=8, stem_channels=8),
-        ...     neck=dict(type='mmpretrain.GlobalAveragePooling'),
-        ...     head=dict(type='mmpretrain.LinearClsHead', num_classes=10, in_channels=64),
-        ...     train_cfg=dict(augments=dict(type='mmmix.ManifoldMix')),
-        ... )
-        >>> samples = [DataSample().set_gt_label(i) for i in range(4)]
-        >>> sorted(model.loss(torch.rand(4, 3, 32, 32), samples))
-        ['lam', 'loss', 'mix_acc', 'mixed']
+        >>> from mmmix import ManifoldMix
+        >>> augments = dict(type='mmmix.ManifoldMix', alpha=2.0, at=['', 'backbone.layers.3', 'backbone.layers.6'])
+        >>> model = dict(type='mmmix.MixClassifier', train_cfg=dict(augments=augments))
+        >>> ManifoldMix().at
+        ('', 'backbone.layer1', 'backbone.layer2')
     """
 
     def __init__(

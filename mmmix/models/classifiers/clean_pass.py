@@ -45,6 +45,11 @@ class CleanPass:
         return self.scores.argmax(1)
 
     @property
+    def ran(self) -> bool:
+        """Whether the pass was run already, so that nobody can listen to it any more."""
+        return self._outputs is not None
+
+    @property
     def outputs(self) -> tuple[Tensor, Tensor]:
         """Features and logits of all images."""
         if self._outputs is None:

@@ -89,7 +89,7 @@ def mix_features(mixer: Mixer, scene: Scene, at: str, features: Tensor) -> tuple
     Raises:
         ValueError: If the mixer cannot mix features of this shape.
     """
-    if features.ndim == 4 or features.ndim >= mixer.min_ndim != 4:
+    if features.ndim == 4 or (features.ndim == 2 and mixer.min_ndim == 2):
         return mixer.mix_in(scene, features, at)
     if features.ndim != 3:
         raise ValueError(
