@@ -1,6 +1,7 @@
 """What does the network make of the training set? One pass over it with the test-time pipeline."""
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -44,21 +45,20 @@ def with_pipeline(dataset: Any, pipeline: Any) -> Any:
     return view
 
 
-def find_test_pipeline(runner: Any) -> Any:
-    """The pipeline that a runner evaluates with.
+def find_test_pipeline(config: Mapping, *loaders: Any) -> Any:
+    """The pipeline that a run evaluates with.
 
     Args:
-        runner (Runner): MMEngine's runner.
+        config (Mapping): The config of the run; its ``val_dataloader``, else its ``test_dataloader`` is looked at.
+        loaders (DataLoader): Loaders for evaluation that were built already; they come first.
 
     Returns:
         Callable: From a sample's annotation to its inputs.
 
     Raises:
-        ValueError: If the runner evaluates nothing.
+        ValueError: If the run evaluates nothing.
     """
-    for name in ('val', 'test'):
-        loop = getattr(runner, f'_{name}_loop', None)
-        found = getattr(loop, 'dataloader', None) or runner.cfg.get(f'{name}_dataloader')
+    for found in (*loaders, config.get('val_dataloader'), config.get('test_dataloader')):
         while found is not None:
             get = found.get if isinstance(found, dict) else vars(found).get
             if get('pipeline') is not None:
@@ -66,8 +66,8 @@ def find_test_pipeline(runner: Any) -> Any:
                 return Compose(pipeline) if isinstance(pipeline, (list, tuple)) else pipeline
             found = get('dataset') or get('_dataset') or next(iter(get('datasets') or ()), None)
     raise ValueError(
-        'Scanning the training set needs the test-time pipeline: give the config a `val_dataloader` or a '
-        '`test_dataloader`, or leave out `scan_interval`.'
+        'Looking at the training set needs the test-time pipeline: give the config a `val_dataloader` or a '
+        '`test_dataloader` with a `pipeline`, or leave out `scan_interval`.'
     )
 
 

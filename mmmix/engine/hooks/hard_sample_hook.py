@@ -123,7 +123,8 @@ class HardSampleHook(Hook):
                 'HardSampleHook must finish its table before CheckpointHook saves it: leave out its `priority`.'
             )
         if self.scan_interval:
-            self._pipeline = find_test_pipeline(runner)
+            built = [getattr(loop, 'dataloader', None) for loop in (runner._val_loop, runner._test_loop)]
+            self._pipeline = find_test_pipeline(runner.cfg, *built)
         length = len(runner.train_dataloader.dataset)
         if self._table is None or len(self._table) != length:
             self._table = HardSampleTable(length, **self.table_args)
