@@ -192,9 +192,9 @@ def test_keep_paste_pastes_what_the_model_finds_important() -> None:
     masks = []
     mix = mixer.mix
     mixer.mix = lambda *args: masks.append(mix(*args)) or masks[-1]
-    model.loss(**data)
     clean = model.data_preprocessor(dict(inputs=[sample.get('clean_view') for sample in data['data_samples']]))['inputs']
     importance = mixer.guide(clean, torch.eye(10)[:2])[:, 0].double()
+    model.loss(**data)
     for rated, mask in zip(importance, masks[0].mask[:, 0], strict=True):
         best = rated.unfold(0, 6, 1).unfold(1, 6, 1).sum((2, 3)).max()
         assert int((mask == 0).sum()) == 36
