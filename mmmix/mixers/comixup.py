@@ -180,7 +180,7 @@ class CoMixup(Mixer):
         return own_first(labels, counts)
 
     def _compatibility(self, salience: Tensor) -> Tensor:
-        """How much each input counts as shown where another is, mostly itself; far peaks add a little. ``(B, P, P)``."""
+        """How much each input counts as shown where another is: itself, and far peaks a little; ``(B, P, P)``."""
         _, size, _, columns = salience.shape
         peak = salience.flatten(2).argmax(2)
         place = torch.stack([peak // columns, peak % columns], 2).float()

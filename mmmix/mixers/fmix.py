@@ -16,8 +16,10 @@ class FMix(Mixer):
     grid of frequencies is divided by ``max(f, 1 / max(H, W)) ** decay_power`` and transformed back; the highest floor
     or ceil (tossed) of ``share * H * W`` pixels are the own image's. The labels are the mean of the mask.
 
-    Deviations from the authors' code: any height and width; ``'elem'`` draws one mask per sample; the transform runs on
-    the images' device in float32. OpenMixup's copy shapes its frequencies wrongly and has almost no horizontal ones.
+    Deviations from the authors' code: all directions have the same power, as in the paper, which takes the real part of
+    the full transform (their real transform halves that of purely vertical changes); any height and width; ``'elem'``
+    draws one mask per sample; the transform runs on the images' device in float32. OpenMixup's copy shapes its
+    frequencies wrongly and has almost no horizontal ones.
 
     Args:
         alpha (float): Parameter of the Beta(alpha, alpha) distribution of the own share. Defaults to 1.0.
@@ -83,6 +85,10 @@ def low_frequency_field(count: int, height: int, width: int, decay_power: float,
     fx = torch.fft.rfftfreq(width, device=device)
     frequency = (fy**2 + fx**2).sqrt().clamp_(min=1 / max(height, width))
     noise = torch.randn(count, height, width // 2 + 1, 2, device=device) / frequency[..., None] ** decay_power
+    # These columns are their own mirror image and lose half their power to it, which would favour horizontal changes.
+    noise[:, :, 0] *= 2**0.5
+    if width % 2 == 0:
+        noise[:, :, -1] *= 2**0.5
     return torch.fft.irfft2(torch.view_as_complex(noise), s=(height, width))
 
 
