@@ -13,6 +13,7 @@ from .hardmix import HardMix
 from .keep_paste import KeepPaste
 from .manifoldmix import ManifoldMix
 from .mix import Mix, Mixer
+from .mixpro import MaskMix, MixPro
 from .mixup import Mixup
 from .presets import KeepCutMix, KeepCutout, KeepRandomErasing
 from .puzzlemix import PuzzleMix
@@ -21,9 +22,11 @@ from .recursivemix import RecursiveMix
 from .resizemix import ResizeMix
 from .saliencygrafting import SaliencyGrafting
 from .saliencymix import SaliencyMix
+from .smmix import SMMix
 from .smoothmix import SmoothMix
 from .snapmix import SnapMix
 from .stackmix import StackMix
+from .tokenmix import TokenMix
 
 __all__ = [
     'AlignMix',
@@ -42,17 +45,21 @@ __all__ = [
     'KeepPaste',
     'KeepRandomErasing',
     'ManifoldMix',
+    'MaskMix',
     'Mix',
+    'MixPro',
     'Mixer',
     'Mixup',
     'PuzzleMix',
     'RandomErasing',
     'RecursiveMix',
     'ResizeMix',
+    'SMMix',
     'SaliencyCycle',
     'SaliencyGrafting',
     'SaliencyMix',
     'SmoothMix',
     'SnapMix',
     'StackMix',
+    'TokenMix',
 ]

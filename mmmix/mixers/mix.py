@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..draws import beta
 from ..part import Guide, Keep, Labels, Part, Partners, build_part
 from ..partners import Permutation
-from .scene import Scene, beta, check_at, check_batch, let_take_at
+from .scene import Scene, check_at, check_batch, let_take_at
 
 
 @dataclass(frozen=True)

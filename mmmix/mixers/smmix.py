@@ -1,0 +1,204 @@
+"""SMMix."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..guides.attention import Attention
+from ..guides.early_head import block_width
+from ..guides.module_path import last_tensor, module_at, recorded, token_grid
+from ..labels import fraction
+from ..part import Guide, Labels, Partners, build_part
+from ..registry import BATCH_AUGMENTS
+from .boxes import Box, box_mask, box_sums, centred, random_index
+from .mix import Mix, Mixer
+from .mixpro import check_size
+from .resample import pixels_to_cells, resample
+
+
+@BATCH_AUGMENTS.register_module()
+class SMMix(Mixer):
+    r"""SMMix: the most attended window of the partner replaces the least attended window of the own image.
+
+    `SMMix: Self-Motivated Image Mixing for Vision Transformers <https://arxiv.org/abs/2212.12977>`_. The windows have
+    ``k x k`` tokens, ``k`` uniform between ``window`` times the shorter side of the grid; the labels follow the area.
+    Two losses come along: a linear layer of its own classifies the mean of the own and of the partner's tokens behind
+    the last block (half of each cross entropy), and the prediction of the mixed image is drawn (Kullback-Leibler) to
+    the softmax of the mixed logits of the clean images. Attention and clean logits are from one clean pass. It needs
+    :class:`mmmix.MixClassifier` and a ViT, DeiT or Swin.
+
+    Deviations from the authors' code: partners are a random permutation (theirs reverses the batch); with
+    ``lam_mode='elem'`` each image has its own ``k``; any grid; labels of the token losses are not smoothed.
+    The importance is brought to the grid from the guide's map of the images' size.
+
+    Args:
+        patch_size (int): Side of a token in pixels. Defaults to 16.
+        window (tuple[float, float]): Range of the side of the window, as a share of the shorter side of the grid,
+            rounded down. Defaults to (0.25, 0.75).
+        guide (Guide | dict, optional): What is important. Defaults to None, ``Attention(of='patches')``.
+        token_weight (float): Weight of the token losses, 0 for none. Defaults to 1.0.
+        consistency_weight (float): Weight of the consistency loss, 0 for none. Defaults to 1.0.
+        tokens (str): Path of the module that gives the last tokens: ``'backbone.ln1'`` (ViT), ``'backbone.norm3'``
+            (Swin). Defaults to ``'backbone.ln1'``.
+        prob (float): Probability of mixing, per batch with ``lam_mode='batch'``, per sample with ``'elem'``.
+            Defaults to 1.0.
+        lam_mode (str): ``'batch'`` (one window size a batch) or ``'elem'`` (one a sample). Defaults to ``'batch'``.
+        partners (Partners | dict, optional): Who is mixed in. Defaults to None, a random permutation.
+        labels (Labels | dict, optional): How much of each label. Defaults to None, the area.
+        check_finite (bool): Whether to refuse NaN and infinity, at the price of a synchronisation. Defaults to False.
+
+    Raises:
+        TypeError: If a part does not fit its role.
+        ValueError: If an argument is out of range.
+
+    Example:
+        >>> from mmmix import SMMix
+        >>> model = dict(type='mmmix.MixClassifier', train_cfg=dict(augments=dict(type='mmmix.SMMix', patch_size=16)))
+        >>> SMMix().guide
+        Attention(at=None, of='patches')
+    """
+
+    looks_at_partners = True
+    # Its windows are found in images, and its losses tell apart the tokens of two images.
+    mixes_features = False
+
+    def __init__(
+        self,
+        patch_size: int = 16,
+        window: tuple[float, float] = (0.25, 0.75),
+        guide: Guide | dict | None = None,
+        token_weight: float = 1.0,
+        consistency_weight: float = 1.0,
+        tokens: str = 'backbone.ln1',
+        prob: float = 1.0,
+        lam_mode: str = 'batch',
+        partners: Partners | dict | None = None,
+        labels: Labels | dict | None = None,
+        check_finite: bool = False,
+    ):
+        super().__init__(prob=prob, lam_mode=lam_mode, partners=partners, labels=labels, check_finite=check_finite)
+        self.patch_size = check_size(patch_size, 'SMMix', 'patch_size')
+        low, high = (fraction(side, 'SMMix', 'window') for side in window)
+        if low > high:
+            raise ValueError(f'SMMix: `window` must be a range, e.g. (0.25, 0.75), but got {window!r}.')
+        for role, weight in (('token_weight', token_weight), ('consistency_weight', consistency_weight)):
+            if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not weight >= 0:
+                raise ValueError(f'SMMix: `{role}` must be at least 0, e.g. 1.0, but got {weight!r}.')
+        self.window = (low, high)
+        self.guide = build_part(guide, Guide, 'guide') or Attention(of='patches')
+        self.token_weight = float(token_weight)
+        self.consistency_weight = float(consistency_weight)
+        self.tokens = tokens
+
+    # ---------------------------------------------------------------------------------------------------- the geometry
+
+    def sample_share(self, count: int, device: torch.device) -> Tensor:
+        """Zeros: the windows decide."""
+        return torch.zeros(count, device=device)
+
+    def draw(self, own: Tensor, other: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
+        """The own mask without the least attended window, and partners whose most attended window was moved there."""
+        height, width = own.shape[-2:]
+        rows, columns = max(1, height // self.patch_size), max(1, width // self.patch_size)
+        low, high = (max(1, int(side * min(rows, columns))) for side in self.window)
+        count = 1 if self.lam_mode == 'batch' else len(own)
+        side = (low + random_index(high - low + 1, count, own.device)).expand(len(own)) * (share < 1)
+
+        mine, theirs = (pixels_to_cells(self.importance(images), rows, columns) for images in (own, other))
+        hole = window_of(mine, side, most=False)
+        patch = window_of(theirs, side, most=True)
+        # Windows of tokens become boxes of pixels; of sides that no patch divides, the last tokens are larger.
+        hole, patch = (in_pixels(box, rows, columns, height, width) for box in (hole, patch))
+        return box_mask(hole, height, width), resample(other, patch, hole, 'nearest')
+
+    # ------------------------------------------------------------------------------------------------------ the losses
+
+    @property
+    def learns(self) -> str | None:
+        """The name under which the classifier keeps the linear layer of the token losses."""
+        return 'smmix' if self.token_weight or self.consistency_weight else None
+
+    def build_learned(self, model: Any) -> nn.Module:
+        """The linear layer. It draws its weights on the side: the network starts as it would without it."""
+        if not self.token_weight:
+            return nn.Identity()
+        with torch.random.fork_rng(devices=[]):
+            return nn.Linear(block_width(model, self.tokens), model.num_classes)
+
+    def check_model(self, model: Any) -> None:
+        """Refuse a network without the tokens that are asked for."""
+        if self.token_weight:
+            module_at(model, self.tokens)
+
+    @contextmanager
+    def listen(self, model: Any) -> Iterator[Callable[[Mix, Tensor], dict[str, Tensor]]]:
+        """Listen to the last tokens while the mixed images go through the network; see :meth:`Part.listen`."""
+        with recorded(module_at(model, self.tokens) if self.token_weight else model.head) as heard:
+
+            def losses(mix: Mix, logits: Tensor) -> dict[str, Tensor]:
+                mine = model.mixer is self and mix.mixed
+                found = {}
+                if self.token_weight:
+                    linear = model.learned[self.learns]
+                    found['loss_tokens'] = (
+                        self.token_weight * token_loss(linear, heard[-1], mix)
+                        if mine
+                        else 0 * sum(p.sum() for p in linear.parameters())
+                    )
+                if self.consistency_weight and mine:
+                    clean = model.clean_pass(of_pool=True).logits.detach()
+                    found['loss_consistency'] = self.consistency_weight * consistency_loss(logits, clean, mix)
+                return found
+
+            yield losses
+
+
+def window_of(importance: Tensor, side: Tensor, most: bool) -> Box:
+    """The window of ``side x side`` cells with the most, or the least, importance in ``(N, 1, rows, columns)``."""
+    sums, fits = box_sums(importance, side, side)
+    worst = -float('inf') if most else float('inf')
+    sums = torch.where(fits, sums, worst).flatten(1)
+    place = sums.argmax(1) if most else sums.argmin(1)
+    columns = importance.shape[-1]
+    return centred(torch.div(place, columns, rounding_mode='floor'), place % columns, side, side)
+
+
+def in_pixels(box: Box, rows: int, columns: int, height: int, width: int) -> Box:
+    """The same box in pixels: cell ``i`` of ``rows`` begins at pixel ``ceil(i * height / rows)``."""
+    top, bottom, left, right = box
+    down, across = (lambda cell: -(-cell * height // rows)), (lambda cell: -(-cell * width // columns))
+    return down(top), down(bottom), across(left), across(right)
+
+
+def token_loss(linear: nn.Module, output: Any, mix: Mix) -> Tensor:
+    """Half the cross entropy of the mean own token with the own label, half that of the partner's with its label.
+
+    Args:
+        linear (nn.Module): Classifies a token.
+        output (Any): What holds the tokens ``(N, L, C)``.
+        mix (Mix): How the images were mixed. An image that has no tokens of one of the two adds nothing there.
+    """
+    tokens = last_tensor(output, lambda tensor: tensor.ndim == 3)
+    extra, rows, columns = token_grid(tokens.shape[1], *mix.images.shape[2:])
+    own = F.adaptive_avg_pool2d(mix.mask, (rows, columns)).flatten(1)
+    total = tokens.new_zeros((), dtype=torch.float32)
+    labels = mix.pool_scores[: len(own)], mix.pool_scores.index_select(0, mix.partner)
+    for weight, scores in zip((own, 1 - own), labels, strict=True):
+        amount = weight.sum(1, keepdim=True)
+        mean = torch.einsum('nl,nlc->nc', weight.to(tokens.dtype), tokens[:, extra:]) / amount.clamp(min=1e-6)
+        loss = F.cross_entropy(linear(mean.to(tokens.dtype)).float(), scores.float(), reduction='none')
+        total = total + torch.where(amount[:, 0] > 0, loss, 0.0).mean() / 2
+    return total
+
+
+def consistency_loss(logits: Tensor, clean: Tensor, mix: Mix) -> Tensor:
+    """How far the prediction of the mixed images is from the softmax of the clean images' mixed logits."""
+    with torch.autocast(logits.device.type, enabled=False):
+        lam = mix.mask.mean((1, 2, 3))[:, None]
+        clean = clean.float()
+        target = torch.lerp(clean.index_select(0, mix.partner), clean[: len(lam)], lam).softmax(1)
+        return F.kl_div(logits.float().log_softmax(1), target, reduction='batchmean')
