@@ -1,0 +1,6 @@
+model = dict(
+    type='ImageClassifier',
+    backbone=dict(type='mmmix.WideResNet_CIFAR', depth=28, widen_factor=10),
+    neck=dict(type='GlobalAveragePooling'),
+    head=dict(type='LinearClsHead', num_classes=10, in_channels=640, loss=dict(type='CrossEntropyLoss')),
+)

@@ -1,0 +1,6 @@
+_base_ = [
+    'mmpretrain::_base_/models/resnet18_cifar.py',
+    '../datasets/cifar10_bs128.py',
+    '../schedules/cifar_bs128_200e.py',
+    '../default_runtime.py',
+]
