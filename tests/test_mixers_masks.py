@@ -175,10 +175,14 @@ def test_teacher_says_what_its_network_sees_and_leaves_no_trace() -> None:
 def test_teacher_loads_a_checkpoint(tmp_path) -> None:
     torch.manual_seed(5)
     trained = mmmix.Teacher(NET, checkpoint=False, size=None)
+    assert trained._network is None, 'a config is built without loading the teacher'
     torch.save({'state_dict': trained.network.state_dict()}, tmp_path / 'teacher.pth')
     images = torch.rand(2, 3, 32, 32)
+    state = torch.get_rng_state()
     found = mmmix.Teacher(NET, checkpoint=str(tmp_path / 'teacher.pth'), size=None)(images)
     assert torch.equal(found, trained(images))
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(6)
     assert not torch.equal(found, mmmix.Teacher(NET, checkpoint=False, size=None)(images))
 
 

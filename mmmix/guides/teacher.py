@@ -59,15 +59,24 @@ class Teacher(Guide):
         self.teacher = model
         self.checkpoint = checkpoint
         self.size = size
-        self.network = _frozen(model, checkpoint)
+        self._network: Any = None
         self._device: torch.device | None = None
+
+    @property
+    def network(self) -> Any:
+        """The frozen network, built and loaded when it is first asked for: not to evaluate a student."""
+        if self._network is None:
+            # Weights that are about to be overwritten must not move the random numbers of the training.
+            with torch.random.fork_rng(devices=[]):
+                self._network = _frozen(self.teacher, self.checkpoint)
+        return self._network
 
     def __deepcopy__(self, memo: dict) -> 'Teacher':
         # A copy of the student, as an EMA makes it, needs no second teacher.
         return copy(self)
 
     def __repr__(self) -> str:
-        model = self.teacher if isinstance(self.teacher, str) else type(self.network).__name__
+        model = self.teacher if isinstance(self.teacher, str) else self.teacher.get('type')
         return f'Teacher(model={model!r}, checkpoint={self.checkpoint!r}, size={self.size!r})'
 
     @torch.compiler.disable
