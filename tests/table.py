@@ -85,6 +85,7 @@ TABLE: tuple[Row, ...] = (
     Row('KeepPaste', dict(length=8), area_label=False),
     Row('HardMix'),
     Row('HardMix', dict(guide=dict(type='mmmix.InputGradient')), tag='guide'),
+    Row('AlignMix'),
     Row('AttentiveMix', dict(guide=dict(type='mmmix.SpectralResidual'), grid=4)),
     Row('AttentiveMix', dict(guide=dict(type='mmmix.InputGradient'), top_k=20), tag='gradient'),
     Row('CoMixup', dict(part=3, iterations=2), pair_label=False),
@@ -95,6 +96,9 @@ TABLE: tuple[Row, ...] = (
     Row('GridMix', dict(grid=3)),
     Row('GuidedMixup', random=False),
     Row('GuidedMixup', dict(partners=dict(type='mmmix.Permutation')), tag='permutation'),
+    Row('ManifoldMix'),
+    Row('MaskMix', dict(mask_size=7)),
+    Row('MixPro', dict(mask_size=6)),
     Row('PuzzleMix', partner_as_is=False),
     Row('PuzzleMix', dict(n_labels=2, transport=False, blocks=(3,)), tag='cut'),
     Row('RecursiveMix', partner_as_is=False),
@@ -110,9 +114,12 @@ TABLE: tuple[Row, ...] = (
         partner_as_is=False,
         sums_to_one=False,
     ),
+    Row('SMMix', dict(patch_size=3, guide=dict(type='mmmix.InputGradient')), partner_as_is=False),
     Row('SmoothMix'),
     Row('StackMix', partner_as_is=False),
     Row('StackMix', dict(axis='height'), partner_as_is=False, image_size=(23, 20), tag='odd'),
+    Row('TokenMix', dict(patch_size=3, min_tokens=4, guide=dict(type='mmmix.SpectralResidual')), area_label=False),
+    Row('TokenMix', dict(patch_size=4, share=None, labels=dict(type='mmmix.Area')), tag='area'),
 )
 
 CASES = [(row, mode) for row in TABLE for mode in row.lam_modes]

@@ -11,9 +11,11 @@ from .backbones import (
 )
 from .classifiers import CleanPass, MixClassifier
 from .heads import SUMixHead, SUMixMixin, SUMixVisionTransformerClsHead, sumix_terms
+from .losses import DecoupledMixLoss
 
 __all__ = [
     'CleanPass',
+    'DecoupledMixLoss',
     'MixClassifier',
     'PyramidNet_CIFAR',
     'ResNeXt_CIFAR',

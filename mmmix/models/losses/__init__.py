@@ -1,0 +1,5 @@
+"""Losses that understand mixed labels."""
+
+from .decoupled_mix_loss import DecoupledMixLoss
+
+__all__ = ['DecoupledMixLoss']
