@@ -1,15 +1,18 @@
 """Where a cut may fall: KeepAugment's choice among all places of a box."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .mixers.boxes import box_sums, draw_allowed
+from .mixers.boxes import Box, box_sums, centred, draw_allowed
 from .part import Guide, Keep, build_part
 from .registry import TASK_UTILS
 
-__all__ = ['Keep', 'SelectiveCut', 'SelectivePaste']
+__all__ = ['Choice', 'Keep', 'SelectiveCut', 'SelectivePaste', 'choices_of']
 
 
 class QuantileKeep(Keep):
@@ -23,6 +26,7 @@ class QuantileKeep(Keep):
 
     #: Whether the box must be at most as important as the quantile, or at least.
     below: bool
+    _listener: 'list[Choice] | None' = None
 
     def __init__(self, guide: Guide | dict, tau: float = 0.6):
         name = type(self).__name__
@@ -38,7 +42,10 @@ class QuantileKeep(Keep):
         self, importance: Tensor, heights: Tensor, widths: Tensor, clipped: tuple[Tensor, Tensor] | None = None
     ) -> Tensor:
         """All places on this side of the quantile; see :meth:`Keep.allowed`."""
-        sums, candidates = self.rate(importance, heights, widths, clipped)
+        return self.allow(*self.rate(importance, heights, widths, clipped))
+
+    def allow(self, sums: Tensor, candidates: Tensor) -> Tensor:
+        """The candidates on this side of the quantile, from what :meth:`rate` gave."""
         threshold = order_statistic(sums.flatten(1), candidates.flatten(1), self.tau, self.below)[:, :, None]
         return candidates & (sums <= threshold if self.below else sums >= threshold)
 
@@ -65,7 +72,60 @@ class QuantileKeep(Keep):
         self, importance: Tensor, heights: Tensor, widths: Tensor, clipped: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
         """Draw a centre for each box, uniformly among the allowed ones; see :meth:`Keep.__call__`."""
-        return draw_allowed(self.allowed(importance, heights, widths, clipped))
+        sums, candidates = self.rate(importance, heights, widths, clipped)
+        allowed = self.allow(sums, candidates)
+        cy, cx = draw_allowed(allowed)
+        if self._listener is not None:
+            box = centred(cy, cx, heights, widths)
+            self._listener.append(Choice(importance, sums, candidates, allowed, box))
+        return cy, cx
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How a keep came to its boxes: what the paper's Figure 1 shows.
+
+    Attributes:
+        importance (Tensor): ``(N, 1, H, W)`` what the guide said.
+        sums (Tensor): ``(N, H, W)`` importance of the box around each centre; it means something at candidates only.
+        candidates (Tensor): ``(N, H, W)`` bool, the centres that the mixer could have drawn for a box of that size.
+        allowed (Tensor): ``(N, H, W)`` bool, those on the right side of the quantile.
+        box (Box): The boxes that were drawn: top, bottom, left and right, ``(N,)`` each.
+    """
+
+    importance: Tensor
+    sums: Tensor
+    candidates: Tensor
+    allowed: Tensor
+    box: Box
+
+
+@contextmanager
+def choices_of(keep: QuantileKeep) -> Iterator[list[Choice]]:
+    """Listen to a keep while a mixer runs, to draw how its boxes were chosen.
+
+    Args:
+        keep (QuantileKeep): ``mixer.keep``.
+
+    Yields:
+        list[Choice]: One entry for each batch that was mixed.
+
+    Example:
+        >>> import torch
+        >>> from mmmix import KeepCutout, SpectralResidual
+        >>> from mmmix.keep import choices_of
+        >>> mixer = KeepCutout(SpectralResidual(), length=4)
+        >>> with choices_of(mixer.keep) as choices:
+        ...     images, scores = mixer(torch.rand(2, 3, 16, 16), torch.eye(2))
+        >>> choices[0].importance.shape, choices[0].allowed.shape
+        (torch.Size([2, 1, 16, 16]), torch.Size([2, 16, 16]))
+    """
+    heard: list[Choice] = []
+    keep._listener = heard
+    try:
+        yield heard
+    finally:
+        keep._listener = None
 
 
 def order_statistic(values: Tensor, chosen: Tensor, tau: float, below: bool) -> Tensor:

@@ -9,7 +9,7 @@ from table import TinyNet
 from torch import Tensor
 
 from mmmix import CutMix, Cutout, Guide, KeepCutMix, KeepCutout, KeepRandomErasing, RandomErasing, SelectiveCut, SelectivePaste
-from mmmix.keep import order_statistic
+from mmmix.keep import choices_of, order_statistic
 
 TAUS = [0.0, 0.3, 0.6, 0.7, 1.0]
 
@@ -158,6 +158,24 @@ def test_a_cut_removes_less_than_without_a_keep_at_any_length(length: int) -> No
         for mixer in (Cutout(length), Cutout(length, keep=SelectiveCut(Given(maps), 0.6)))
     )
     assert kept < 0.95 * free
+
+
+def test_choices_tell_what_was_drawn() -> None:
+    maps = torch.rand(5, 1, 12, 10)
+    mixer = KeepCutout(Given(maps), length=4)
+    with choices_of(mixer.keep) as choices:
+        mix = mixer.mix(torch.rand(5, 3, 12, 10), torch.zeros(5, 2))
+    mixer.mix(torch.rand(5, 3, 12, 10), torch.zeros(5, 2))
+    (choice,) = choices
+    assert torch.equal(choice.importance, maps)
+    top, bottom, left, right = choice.box
+    for i in range(5):
+        erased = torch.zeros(12, 10)
+        erased[top[i]:bottom[i], left[i]:right[i]] = 1
+        assert torch.equal(1 - mix.mask[i, 0], erased)
+        cy, cx = int(top[i] + (bottom[i] - top[i]) // 2), int(left[i] + (right[i] - left[i]) // 2)
+        assert choice.allowed[i, cy, cx] and choice.candidates[i, cy, cx]
+        assert float(choice.sums[i, cy, cx]) == pytest.approx(float((maps[i, 0] * erased).sum()), rel=1e-4)
 
 
 # --------------------------------------------------------------------------------------------------------- the mixers

@@ -1,0 +1,17 @@
+_base_ = [
+    '../../_base_/datasets/cifar10_bs128.py',
+    '../../_base_/schedules/cifar_bs128_200e.py',
+    '../../_base_/default_runtime.py',
+]
+
+model = dict(
+    type='ImageClassifier',
+    backbone=dict(type='mmmix.ShakeShake_CIFAR', depth=26, base_channels=96),
+    neck=dict(type='GlobalAveragePooling'),
+    head=dict(type='LinearClsHead', num_classes=10, in_channels=384, loss=dict(type='CrossEntropyLoss')),
+)
+
+# The settings of the AutoAugment paper for this network.
+optim_wrapper = dict(optimizer=dict(lr=0.01, weight_decay=1e-3))
+param_scheduler = dict(_delete_=True, type='CosineAnnealingLR', by_epoch=True, T_max=1800, convert_to_iter_based=True)
+train_cfg = dict(max_epochs=1800, val_interval=10)

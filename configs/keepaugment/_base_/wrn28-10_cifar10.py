@@ -1,0 +1,12 @@
+_base_ = [
+    '../../_base_/datasets/cifar10_bs128.py',
+    '../../_base_/schedules/cifar_bs128_200e.py',
+    '../../_base_/default_runtime.py',
+]
+
+model = dict(
+    type='ImageClassifier',
+    backbone=dict(type='mmmix.WideResNet_CIFAR', depth=28, widen_factor=10),
+    neck=dict(type='GlobalAveragePooling'),
+    head=dict(type='LinearClsHead', num_classes=10, in_channels=640, loss=dict(type='CrossEntropyLoss')),
+)

@@ -1,0 +1,3 @@
+_base_ = '_base_/resnet101_in1k.py'
+
+model = dict(train_cfg=dict(augments=dict(type='mmmix.CutMix', alpha=1.0)))

@@ -1,0 +1,3 @@
+_base_ = '_base_/wrn28-10_cifar10.py'
+
+model = dict(train_cfg=dict(augments=dict(type='mmmix.Cutout', length=16)))

@@ -1,0 +1,12 @@
+_base_ = '_base_/wrn28-10_cifar10.py'
+
+model = dict(
+    type='mmmix.MixClassifier',
+    train_cfg=dict(
+        augments=dict(
+            type='mmmix.KeepCutout',
+            length=16,
+            tau=0.6,
+        )
+    ),
+)
