@@ -53,8 +53,9 @@ def readme() -> str:
 ONEDL = ['onedl-mmengine>=0.10.8,<0.11', 'onedl-mmcv>=2.3,<2.4', 'onedl-mmpretrain>=1.3,<1.4']
 # The original distributions import pkg_resources, which setuptools 81 dropped.
 OPENMMLAB = ['mmengine>=0.10.7,<0.11', 'mmcv-lite>=2.2,<2.3', 'mmpretrain>=1.2,<1.3', 'setuptools<81']
+CAM = ['grad-cam>=1.5.4']
 QUICKSTART = ['matplotlib>=3.7', 'scikit-learn>=1.3']
-TESTS = [*QUICKSTART, 'pytest>=8', 'scipy>=1.10', 'setuptools>=70.1']
+TESTS = [*QUICKSTART, *CAM, 'pytest>=8', 'scipy>=1.10', 'setuptools>=70.1']
 DEV = [*TESTS, 'mypy>=2.4,<3', 'ruff>=0.17,<0.18']
 
 setup(
@@ -88,6 +89,7 @@ setup(
         'onedl': ONEDL,
         'openmmlab': OPENMMLAB,
         'quickstart': QUICKSTART,
+        'cam': CAM,
         'bench': ['kornia>=0.7', 'timm>=1.0'],
         'tests': TESTS,
         'dev': DEV,
