@@ -66,7 +66,11 @@ class _CorruptedCIFAR(BaseDataset):
                 f'{type(self).__name__}: {path} is missing: unpack {self.NAME}.tar from '
                 f'https://zenodo.org/records/{self.RECORD} there, or set `data_root` to the folder with labels.npy.'
             )
-        return np.load(path, mmap_mode='r', allow_pickle=False)
+        try:
+            return np.load(path, mmap_mode='r', allow_pickle=False)
+        except ValueError as error:
+            # NumPy refuses pickled objects, which could run anything.
+            raise ValueError(f'{type(self).__name__}: {path} holds no plain array: download it again.') from error
 
     def extra_repr(self) -> list[str]:
         """Describe the corruption."""

@@ -1,3 +1,20 @@
-"""Part of mmmix."""
+"""Robustness, calibration and summaries of runs, for any mmpretrain classifier."""
 
-__all__: list[str] = []
+from .calibration import CalibrationError, expected_calibration_error
+from .corruptions import Corruption
+from .pixels import FGSM, PGD, Occlusion, PixelClassifier
+from .robustness import Result, evaluate
+from .runs import summarize
+
+__all__ = [
+    'FGSM',
+    'PGD',
+    'CalibrationError',
+    'Corruption',
+    'Occlusion',
+    'PixelClassifier',
+    'Result',
+    'evaluate',
+    'expected_calibration_error',
+    'summarize',
+]
