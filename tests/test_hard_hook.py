@@ -91,6 +91,36 @@ def test_infinite_sampler_in_an_iteration_based_loop(tmp_path: Path) -> None:
     assert same(again.tables[1], spy.tables[1])
 
 
+@pytest.mark.parametrize('iterations', [False, True])
+def test_persistent_workers_and_a_switched_recipe(tmp_path: Path, iterations: bool) -> None:
+    """Two data sets in one; each index must keep the label that it has, in workers that outlive epochs and recipes."""
+    settings = config(tmp_path, **by_iterations(15, 99) if iterations else {})
+    halves = dict(type='ConcatDataset', datasets=[greys(20), greys(20, seed=1)])
+    settings['train_dataloader'].update(dataset=halves, num_workers=2, persistent_workers=True)
+    larger = [dict(type='mmpretrain.Resize', scale=12), dict(type='mmpretrain.PackInputs')]
+    switch = dict(
+        action_epoch=2, train_pipeline=larger, batch_augments=dict(augments=dict(type='mmmix.CutMix', prob=0))
+    )
+    if not iterations:
+        settings['custom_hooks'].append(dict(type='SwitchRecipeHook', schedule=[switch]))
+    labels: dict[int, int] = {}
+    sizes: list[int] = []
+
+    class Look(Spy):
+        def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+            sizes.append(data_batch['inputs'].shape[-1])
+            for sample in data_batch['data_samples']:
+                assert labels.setdefault(sample.sample_idx, int(sample.gt_label)) == int(sample.gt_label)
+
+    runner = Runner.from_cfg({'experiment_name': f'workers{iterations}', **settings})
+    runner.register_hook(Look())
+    runner.train()
+    dataset = runner.train_dataloader.dataset
+    assert labels == {i: dataset.get_data_info(i)['gt_label'] for i in range(40)}
+    assert sizes == ([8] * 15 if iterations else [8] * 5 + [12] * 10)
+    torch.testing.assert_close(hook_of(runner).table.seen, torch.full((40,), 2.71))
+
+
 def test_warm_up_counts_passes(tmp_path: Path) -> None:
     active = []
 
