@@ -68,6 +68,35 @@ def parts(model: torch.nn.Module, device: torch.device) -> dict[str, float]:
     return found
 
 
+def markdown(result: dict) -> str:
+    """The result as a page."""
+    setting, ratio, parts = result['setting'], result['ratio'], result['parts']
+    page = (
+        '# What SUMix costs\n\n'
+        f'`python benchmarks/sumix_cost.py`, marked `{setting["mark"]}`. {setting["network"]}, batch '
+        f'{setting["batch"]}, {setting["mixer"]}; {setting["rounds"]} interleaved rounds. {setting["hardware"]}, '
+        f'PyTorch {setting["torch"]}.\n\n'
+        '| `clean_pass` | seconds a step | relative to no SUMix, median (quartiles) | budget | met |\n'
+        '| --- | --- | --- | --- | --- |\n'
+        f'| no SUMix | {result["seconds"]["without SUMix"]:.3f} | 1 | | |\n'
+    )
+    for name, row in ratio.items():
+        low, high = row['quartiles']
+        page += (
+            f'| `{name}` | {result["seconds"][name]:.3f} | {row["median"]:.2f} ({low:.2f} to {high:.2f}) | '
+            f'{row["budget"]} | {"yes" if row["met"] else "no"} |\n'
+        )
+    page += '\nWhere a step goes:\n\n| part | seconds |\n| --- | --- |\n'
+    page += ''.join(f'| {name} | {value:.3f} |\n' for name, value in parts.items())
+    expected = result['expected_from_parts']
+    page += (
+        f'\nFrom these parts a second pass alone makes {expected["train"]:.2f} (`train`) and '
+        f'{expected["detached"]:.2f} '
+        "(`detached`); what is above is the head, the second graph's memory, and the noise of a shared machine.\n"
+    )
+    return page
+
+
 def main() -> None:
     """Time all arms and write the medians."""
     parser = ArgumentParser(description=__doc__.splitlines()[0])
@@ -116,6 +145,7 @@ def main() -> None:
         expected_from_parts=dict(train=2.0, detached=(forward + backward + extra) / (forward + backward)),
     )
     args.output.write_text(json.dumps(result, indent=1) + '\n')
+    args.output.with_suffix('.md').write_text(markdown(result))
     print(json.dumps(result, indent=1))
 
 

@@ -124,7 +124,7 @@ def test_config_trains_two_iterations(name: str, tmp_path: Path) -> None:
     config.model.head.in_channels = width
     classes = config.data_preprocessor.num_classes
     images = torch.randint(256, (8, 3, size, size), dtype=torch.uint8)
-    data = [
+    data: Any = [
         dict(inputs=image, data_samples=DataSample(metainfo=dict(sample_idx=i)).set_gt_label(i % classes))
         for i, image in enumerate(images)
     ]

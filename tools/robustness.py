@@ -8,6 +8,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config, DictAction
@@ -56,7 +57,7 @@ def parse_args() -> Namespace:
     return parser.parse_args()
 
 
-def run(config: Config, model: torch.nn.Module, args: Namespace) -> Iterator[Result]:
+def run(config: Config, model: Any, args: Namespace) -> Iterator[Result]:
     """Run the tests, one result after the other."""
     classifier, loader = PixelClassifier(model), build_loader(config)
     if 'clean' in args.tests:

@@ -5,6 +5,7 @@ mixed one, and Grad-CAM maps of both labels on it. With ``--against CONFIG CHECK
 """
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def parse_args() -> Namespace:
     return parser.parse_args()
 
 
-def read_images(config: Config, model: nn.Module, paths: list[str]) -> Tensor:
+def read_images(config: Config, model: Any, paths: list[str]) -> Tensor:
     """Images as the config's test pipeline prepares them: pixels in [0, 1], ``(N, 3, H, W)``."""
     given = config.test_dataloader.dataset.pipeline
     steps = [step for step in given if step.type not in ('LoadImageFromFile', 'PackInputs')]
@@ -103,7 +104,7 @@ def main() -> None:
     inputs = PixelClassifier(first).to_inputs(pixels)
     mix: Mix = find_mixer(first_config, first, args.share).mix(inputs, F.one_hot(labels, logits.shape[1]).float())
     mixed = PixelClassifier(first).to_pixels(mix.images)
-    maps = {}
+    maps: dict[str, Sequence[Tensor]] = {}
     try:
         for name, (_, model) in networks.items():
             maps[name] = [cam_maps(model, mixed, which, args.layer) for which in (labels, labels[mix.partner])]
