@@ -372,7 +372,7 @@ class MixClassifier(ImageClassifier):
 def outcomes(mix: Mix, logits: Tensor, step: Step) -> Tensor:
     """What the network made of each clean image: 0 a hit, 1 a miss, -1 not seen unmixed, as ``(N,)`` int8."""
     labels = step.scores.argmax(1)
-    if step.clean is not None:
+    if step.clean is not None and step.clean.ran:
         return (step.clean.logits[: len(labels)].detach().argmax(1) != labels).to(torch.int8)
     missed = (logits.argmax(1) != labels).to(torch.int8)
     return missed if not mix.mixed else torch.where(mix.mask.flatten(1).amin(1) == 1, missed, -1)
