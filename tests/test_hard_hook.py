@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 import torch
 from hard_runs import Spy, config, greys, hook_of, train, unwrapped
+from mmengine.dataset import DefaultSampler
 from mmengine.runner import Runner
+from torch.utils.data import DataLoader, DistributedSampler
 
 from mmmix import HardSampleHook
+from mmmix.engine.hooks import hard_sample_hook
 
 
 def replay(observations: list[tuple[int, int, int]], length: int, momentum: float = 0.9) -> dict[str, torch.Tensor]:
@@ -119,6 +122,59 @@ def test_persistent_workers_and_a_switched_recipe(tmp_path: Path, iterations: bo
     assert labels == {i: dataset.get_data_info(i)['gt_label'] for i in range(40)}
     assert sizes == ([8] * 15 if iterations else [8] * 5 + [12] * 10)
     torch.testing.assert_close(hook_of(runner).table.seen, torch.full((40,), 2.71))
+
+
+@pytest.mark.parametrize('length', [9, 10, 11, 12, 2])
+@pytest.mark.parametrize('kind', ['DefaultSampler', 'DistributedSampler', 'no round_up', 'drop_last'])
+def test_padding_of_three_ranks_is_left_out(monkeypatch, length: int, kind: str) -> None:
+    counted: list[int] = []
+    drawn: list[int] = []
+    dataset: Any = range(length)
+    monkeypatch.setattr(hard_sample_hook.dist, 'get_world_size', lambda: 3)
+    for rank in range(3):
+        monkeypatch.setattr(hard_sample_hook.dist, 'get_rank', lambda rank=rank: rank)
+        if kind == 'DistributedSampler':
+            sampler: Any = DistributedSampler(dataset, 3, rank, seed=5)
+        else:
+            monkeypatch.setattr('mmengine.dataset.sampler.get_dist_info', lambda rank=rank: (rank, 3))
+            sampler = DefaultSampler(dataset, seed=5, round_up=kind != 'no round_up')
+        loader: Any = DataLoader(dataset, 2, sampler=sampler, drop_last=kind == 'drop_last')
+        runner = type('Runner', (), dict(train_dataloader=loader))
+        for epoch in range(2):
+            for batch_idx, batch in enumerate(loader):
+                # An iteration-based loop goes on counting in its second pass.
+                real = HardSampleHook()._not_padding(runner, batch_idx + epoch * len(loader), len(batch))
+                drawn += batch.tolist()
+                counted += batch[real].tolist()
+    if kind == 'drop_last':
+        assert max(map(counted.count, counted), default=0) <= 2
+        assert set(drawn) == set(counted)
+    else:
+        assert sorted(counted) == sorted([*range(length)] * 2)
+        assert len(drawn) > len(counted) or length % 3 == 0 or kind == 'no round_up'
+
+
+@pytest.mark.parametrize('shared', [False, True])
+def test_several_mixers_of_one_recipe(tmp_path: Path, shared: bool) -> None:
+    settings = config(tmp_path)
+    pool = dict(type='mmmix.HardPool', min_size=2)
+    hard, mixup = dict(type='mmmix.HardMix', partners=pool), dict(type='mmmix.Mixup', partners=pool)
+    settings['model']['train_cfg'] = dict(augments=[hard, mixup], probs=[0.5, 0.3])
+    runner = Runner.from_cfg({'experiment_name': f'shared{shared}', **settings})
+    one, two = unwrapped(runner).mixers()
+    if shared:
+        two.partners = one.partners
+    calls = []
+    observe = one.partners.observe
+
+    def counting(*args: Any) -> None:
+        calls.append(1)
+        observe(*args)
+
+    one.partners.observe = counting
+    runner.train()
+    assert len(calls) == 15, 'each batch is seen once'
+    assert one.partners.fill >= 2 and two.partners.fill == one.partners.fill
 
 
 def test_warm_up_counts_passes(tmp_path: Path) -> None:

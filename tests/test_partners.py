@@ -203,6 +203,25 @@ def test_what_is_kept_is_a_copy_and_layouts_are_kept() -> None:
     assert rows.is_contiguous(memory_format=torch.channels_last)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU')
+def test_a_gpu_never_waits_for_the_host() -> None:
+    pool = pool_with(StubTable(*range(20)))
+    images, scores = (part.cuda() for part in batch(list(range(8))))
+    pool.model.data_preprocessor = SimpleNamespace(
+        mean=torch.full((3, 1, 1), MEAN).cuda(), std=torch.full((3, 1, 1), STD).cuda()
+    )
+    pool.observe(images, scores, list(range(8)))  # the first time it looks at the images
+    torch.cuda.set_sync_debug_mode('error')
+    try:
+        for _ in range(3):
+            pool.observe(images, scores, list(range(8)))
+            rows, _, partner = pool(images, scores)
+    finally:
+        torch.cuda.set_sync_debug_mode('default')
+    assert len(rows) == 16 and sorted(partner.tolist()) == list(range(8, 16))
+
+
 # ------------------------------------------------------------------------------------------------------ in the mixers
 
 
