@@ -80,7 +80,7 @@ def train(paste: bool, data: tuple[Tensor, Tensor], epochs: int, seed: int, magn
 
 
 def accuracy(model: MixClassifier, data: tuple[Tensor, Tensor], magnitude: float | None, keep: bool) -> float:
-    """Percent right in eval mode on images that RandAugment changed, with a box of the clean view pasted if ``keep``."""
+    """Percent right in eval mode on images that RandAugment changed, with a clean box pasted if ``keep``."""
     torch.manual_seed(0)
     model.eval()
     transform, guide, right = KeepRandAugment(magnitude_level=magnitude or 0), InputGradient(), 0
@@ -174,7 +174,7 @@ def main() -> None:
         mark='ours',
         data=f'CIFAR-10 subset: {len(labels)} training images, {args.images} of them asked about, eval mode',
         network='ResNet_CIFAR depth 18, stem_channels=16, base_channels=16 (0.7 M parameters)',
-        recipe=f'{args.epochs} epochs, batch {BATCH}, seed {args.seed}, magnitude {args.magnitude:g}, two policies an image',
+        recipe=f'{args.epochs} epochs, batch {BATCH}, seed {args.seed}, two policies of magnitude {args.magnitude:g}',
         hardware=f'CPU, one thread of a shared machine; torch {torch.__version__}',
     )
     result = dict(about=about, randaugment=table, magnitude=magnitudes, mass=removed_mass(one, some))

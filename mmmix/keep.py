@@ -18,10 +18,10 @@ __all__ = ['Choice', 'Keep', 'SelectiveCut', 'SelectivePaste', 'choices_of']
 class QuantileKeep(Keep):
     """Base of KeepAugment's two choices: a box may fall where its importance lies on one side of a quantile.
 
-    The candidates are all places that a box of that size can have in that image: whole inside it, and at the border if it
-    was clipped there. The threshold is an order statistic of their importances: the one just below the ``tau``-quantile
-    for a cut, just above it for a paste, so that the choice keeps its side however quantiles are interpolated. A region
-    at the threshold is allowed, so that flat maps and ``tau`` of 0 or 1 leave a choice.
+    The candidates are all places that a box of that size can have in that image: whole inside it, and at the border if
+    it was clipped there. The threshold is an order statistic of their importances: the one just below the
+    ``tau``-quantile for a cut, just above it for a paste, so that the choice keeps its side however quantiles are
+    interpolated. A region at the threshold is allowed, so that flat maps and ``tau`` of 0 or 1 leave a choice.
     """
 
     #: Whether the box must be at most as important as the quantile, or at least.
@@ -156,14 +156,15 @@ def order_statistic(values: Tensor, chosen: Tensor, tau: float, below: bool) -> 
 class SelectiveCut(QuantileKeep):
     """KeepAugment's selective cut: what is cut out is never among the important regions of the image.
 
-    `KeepAugment: A Simple Information-Preserving Data Augmentation Approach <https://arxiv.org/abs/2011.11778>`_. A box may
-    fall only where the sum of the guide's map inside it is at most the ``tau``-quantile over all places of a box of that
-    size in that image; among these places it falls uniformly. The paper samples and rejects; here all places are rated at
-    once from an integral image, so the cost is fixed and the device never waits for the host.
+    `KeepAugment: A Simple Information-Preserving Data Augmentation Approach <https://arxiv.org/abs/2011.11778>`_. A box
+    may fall only where the sum of the guide's map inside it is at most the ``tau``-quantile over all places of a box of
+    that size in that image; among these places it falls uniformly. The paper samples and rejects; here all places are
+    rated at once from an integral image, so the cost is fixed and the device never waits for the host.
 
     The places are those that the mixer itself could have drawn for a box of that size: a box that was clipped at the
-    border is moved along the borders, any other one over the whole image. So ``tau=1`` is the mixer without a keep, the law
-    of the label shares is always the mixer's own, and a smaller ``tau`` removes less of what is important, size by size.
+    border is moved along the borders, any other one over the whole image. So ``tau=1`` is the mixer without a keep, the
+    law of the label shares is always the mixer's own, and a smaller ``tau`` removes less of what is important, size by
+    size.
 
     Args:
         guide (Guide | dict): What is important, e.g. ``dict(type='mmmix.InputGradient')``.
@@ -188,9 +189,9 @@ class SelectiveCut(QuantileKeep):
 class SelectivePaste(QuantileKeep):
     """KeepAugment's selective paste: what is pasted back is among the important regions of the image.
 
-    `KeepAugment: A Simple Information-Preserving Data Augmentation Approach <https://arxiv.org/abs/2011.11778>`_. A box may
-    fall only where the sum of the guide's map inside it is at least the ``tau``-quantile over all places of a box of that
-    size in that image; among these places it falls uniformly. It is :class:`SelectiveCut` of the negated map at
+    `KeepAugment: A Simple Information-Preserving Data Augmentation Approach <https://arxiv.org/abs/2011.11778>`_. A box
+    may fall only where the sum of the guide's map inside it is at least the ``tau``-quantile over all places of a box
+    of that size in that image; among these places it falls uniformly. It is :class:`SelectiveCut` of the negated map at
     ``1 - tau``. :class:`KeepPaste` uses it.
 
     Args:

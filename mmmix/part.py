@@ -144,8 +144,8 @@ class Keep(Part):
             importance (Tensor): ``(N, 1, H, W)``, what the guide said.
             heights (Tensor): ``(N,)`` box heights.
             widths (Tensor): ``(N,)`` box widths.
-            clipped (tuple[Tensor, Tensor], optional): ``(N,)`` each, bool: whether the box got its height, and its width,
-                at the border, where it then has to stay. Defaults to None, no box.
+            clipped (tuple[Tensor, Tensor], optional): ``(N,)`` each, bool: whether the box got its height, and its
+                width, at the border, where it then has to stay. Defaults to None, no box.
 
         Returns:
             Tensor: ``(N, H, W)``, bool, at least one True a map; every True holds the whole box inside the image.

@@ -8,8 +8,16 @@ from mmpretrain.structures import DataSample
 from table import TinyNet
 from torch import Tensor, nn
 
-from mmmix import (Attention, ClassActivation, EarlyHead, FineGrained, InputGradient, MixClassifier, SpectralResidual,
-                   input_gradient)
+from mmmix import (
+    Attention,
+    ClassActivation,
+    EarlyHead,
+    FineGrained,
+    InputGradient,
+    MixClassifier,
+    SpectralResidual,
+    input_gradient,
+)
 from mmmix.guides.module_path import module_at, output_at, token_grid
 from mmmix.guides.spectral_residual import spectral_residual
 
@@ -18,8 +26,10 @@ VIT = dict(
         type='mmpretrain.VisionTransformer',
         arch=dict(embed_dims=24, num_layers=3, num_heads=2, feedforward_channels=32),
         img_size=32,
-        patch_size=8),
-    head=dict(type='mmpretrain.VisionTransformerClsHead', num_classes=10, in_channels=24))
+        patch_size=8,
+    ),
+    head=dict(type='mmpretrain.VisionTransformerClsHead', num_classes=10, in_channels=24),
+)
 SWIN = dict(
     backbone=dict(
         type='mmpretrain.SwinTransformer',
@@ -27,13 +37,16 @@ SWIN = dict(
         img_size=32,
         patch_size=2,
         window_size=4,
-        out_indices=(1,)),
+        out_indices=(1,),
+    ),
     neck=dict(type='mmpretrain.GlobalAveragePooling'),
-    head=dict(type='mmpretrain.LinearClsHead', num_classes=10, in_channels=32))
+    head=dict(type='mmpretrain.LinearClsHead', num_classes=10, in_channels=32),
+)
 RESNET = dict(
     backbone=dict(type='mmpretrain.ResNet_CIFAR', depth=18, stem_channels=8, base_channels=8),
     neck=dict(type='mmpretrain.GlobalAveragePooling'),
-    head=dict(type='mmpretrain.LinearClsHead', num_classes=10, in_channels=64))
+    head=dict(type='mmpretrain.LinearClsHead', num_classes=10, in_channels=64),
+)
 
 
 def samples(n: int) -> list[DataSample]:
@@ -75,7 +88,7 @@ def test_low_resolution_looks_at_fewer_pixels_and_agrees_roughly() -> None:
 
 
 def test_the_gradient_of_weights_is_not_computed() -> None:
-    """``autograd.grad`` for the images alone skips the weights: their backward formulas are asked for one output only."""
+    """``autograd.grad`` for the images alone skips the weights: their backward formulas give one output only."""
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.LazyLinear(8))
     images = torch.rand(2, 3, 8, 8)
     net(images)
@@ -91,11 +104,14 @@ def test_the_gradient_of_weights_is_not_computed() -> None:
 # ---------------------------------------------------------------------------------------------------------- early heads
 
 
-@pytest.mark.parametrize(('parts', 'at', 'width'), [
-    (RESNET, 'backbone.layer1', 8),
-    (VIT, 'backbone.layers.1', 24),
-    (SWIN, 'backbone.stages.0', 16),
-])
+@pytest.mark.parametrize(
+    ('parts', 'at', 'width'),
+    [
+        (RESNET, 'backbone.layer1', 8),
+        (VIT, 'backbone.layers.1', 24),
+        (SWIN, 'backbone.stages.0', 16),
+    ],
+)
 @pytest.mark.parametrize('scale', [1.0, 0.5])
 def test_early_head_stops_at_its_block(parts: dict, at: str, width: int, scale: float) -> None:
     model = mix_classifier(parts, dict(type='mmmix.EarlyHead', at=at, scale=scale))
@@ -104,7 +120,9 @@ def test_early_head_stops_at_its_block(parts: dict, at: str, width: int, scale: 
     assert model.learned[name].in_features == width
     guide = next(model.mixers()).guide
     ran = []
-    handles = [module.register_forward_hook(lambda module, *_: ran.append(module)) for module in model.backbone.modules()]
+    handles = [
+        module.register_forward_hook(lambda module, *_: ran.append(module)) for module in model.backbone.modules()
+    ]
     maps = guide(torch.rand(2, 3, 32, 32), torch.eye(2, 10))
     assert maps.shape == (2, 1, 32, 32) and float(maps.min()) >= 0 and float(maps.max()) > 0
     inside = [module for module in ran if module is module_at(model, at)]
@@ -123,6 +141,7 @@ def test_early_head_is_that_of_a_network_cut_short() -> None:
     leaf = images.clone().requires_grad_()
     logits = head(net.layer1(net.relu(net.norm1(net.conv1(leaf)))).mean((2, 3)))
     (logits * scores).sum().backward()
+    assert leaf.grad is not None
     torch.testing.assert_close(found, leaf.grad.abs().amax(1, keepdim=True))
 
 
@@ -161,8 +180,10 @@ def test_early_head_stays_out_of_the_way() -> None:
     guided = mix_classifier(RESNET, dict(type='mmmix.EarlyHead'))
     after = torch.rand(2)
     torch.manual_seed(3)
-    assert all(torch.equal(value, guided.state_dict()[key]) for key, value in mix_classifier(
-        RESNET, dict(type='mmmix.SpectralResidual')).state_dict().items())
+    assert all(
+        torch.equal(value, guided.state_dict()[key])
+        for key, value in mix_classifier(RESNET, dict(type='mmmix.SpectralResidual')).state_dict().items()
+    )
     assert torch.equal(after, torch.rand(2))
 
 
@@ -170,6 +191,7 @@ def test_early_head_cannot_join_late() -> None:
     model = MixClassifier(**RESNET)
     late = dict(type='mmmix.KeepCutout', guide=dict(type='mmmix.EarlyHead'))
     from mmpretrain.registry import BATCH_AUGMENTS
+
     model.data_preprocessor.batch_augments = BATCH_AUGMENTS.build(late)
     with pytest.raises(ValueError, match='train_cfg'):
         list(model.mixers())
@@ -178,9 +200,9 @@ def test_early_head_cannot_join_late() -> None:
 def test_early_head_without_a_mix_classifier_names_it() -> None:
     guide = EarlyHead()
     guide.bind(ImageClassifier(**RESNET))
-    with pytest.raises(RuntimeError, match='mmmix.MixClassifier'):
+    with pytest.raises(RuntimeError, match=r'mmmix.MixClassifier'):
         guide(torch.rand(1, 3, 32, 32))
-    with pytest.raises(ValueError, match='only layer1|only conv1'):
+    with pytest.raises(ValueError, match=r'no .layer9., only'):
         mix_classifier(RESNET, dict(type='mmmix.EarlyHead', at='backbone.layer9'))
 
 
@@ -196,8 +218,8 @@ def test_spectral_residual_is_that_of_numpy(size: tuple[int, int]) -> None:
     smooth = np.zeros(size)
     for y in range(size[0]):
         for x in range(size[1]):
-            smooth[y, x] = padded[y:y + 3, x:x + 3].mean()
-    expected = np.abs(np.fft.ifft2(np.exp(log_amplitude - smooth + 1j * np.angle(spectrum))))**2
+            smooth[y, x] = padded[y : y + 3, x : x + 3].mean()
+    expected = np.abs(np.fft.ifft2(np.exp(log_amplitude - smooth + 1j * np.angle(spectrum)))) ** 2
     found = spectral_residual(torch.from_numpy(grey).float()[None, None])[0, 0]
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-2, atol=1e-3 * expected.max())
 
@@ -207,7 +229,7 @@ def test_spectral_residual_finds_what_stands_out() -> None:
     images = 0.1 * torch.rand(8, 3, 100, 80)
     corners = torch.randint(10, 60, (8, 2))
     for image, (top, left) in zip(images, corners.tolist(), strict=True):
-        image[:, top:top + 10, left:left + 10] += 1
+        image[:, top : top + 10, left : left + 10] += 1
     maps = SpectralResidual()(images)
     assert maps.shape == (8, 1, 100, 80)
     for rated, (top, left) in zip(maps[:, 0], corners.tolist(), strict=True):
@@ -221,7 +243,7 @@ def test_fine_grained_is_that_of_plain_loops() -> None:
     for radius in (2, 5):
         for y in range(9):
             for x in range(7):
-                around = grey[max(y - radius, 0):y + radius + 1, max(x - radius, 0):x + radius + 1]
+                around = grey[max(y - radius, 0) : y + radius + 1, max(x - radius, 0) : x + radius + 1]
                 surround = (around.sum() - grey[y, x]) / (around.size - 1)
                 expected[y, x] += max(grey[y, x] - surround, 0) + max(surround - grey[y, x], 0)
     found = FineGrained(radii=(2, 5))(torch.from_numpy(grey).float()[None, None].expand(2, 3, -1, -1))
@@ -253,8 +275,9 @@ def test_class_activation_averages_to_the_logit() -> None:
     guide.bind(model)
     images, scores = torch.rand(3, 3, 32, 32), torch.eye(10)[[1, 4, 9]]
     maps = output_at(model, 'backbone', images)[-1]
-    raw = torch.stack([sum(w * m for w, m in zip(model.head.fc.weight[c], maps[i], strict=True))
-                       for i, c in enumerate((1, 4, 9))])
+    raw = torch.stack(
+        [sum(w * m for w, m in zip(model.head.fc.weight[c], maps[i], strict=True)) for i, c in enumerate((1, 4, 9))]
+    )
     logits = model.head(model.extract_feat(images)) - model.head.fc.bias
     torch.testing.assert_close(raw.mean((1, 2)), logits[range(3), [1, 4, 9]], rtol=1e-3, atol=1e-4)
     shifted = (raw - raw.amin((1, 2), keepdim=True))[:, None]
@@ -266,8 +289,11 @@ def test_class_activation_averages_to_the_logit() -> None:
 
 def test_class_activation_errors_name_the_argument() -> None:
     model = ImageClassifier(**RESNET)
-    for args, names in ((dict(classifier='neck'), 'classifier'), (dict(at='backbone.layer1'), '`at`'),
-                        (dict(classifier='head.fd'), "no 'fd', only")):
+    for args, names in (
+        (dict(classifier='neck'), 'classifier'),
+        (dict(at='backbone.layer1'), '`at`'),
+        (dict(classifier='head.fd'), "no 'fd', only"),
+    ):
         guide = ClassActivation(**args)
         guide.bind(model)
         with pytest.raises(ValueError, match=names):
@@ -288,8 +314,8 @@ def test_attention_of_a_vit_is_that_of_its_softmax() -> None:
     expected = torch.zeros(2, 16)
     for i in range(2):
         for head in range(2):
-            query = given[0][i] @ weight[head * 12:head * 12 + 12].T + bias[head * 12:head * 12 + 12]
-            key = given[0][i] @ weight[24 + head * 12:36 + head * 12].T + bias[24 + head * 12:36 + head * 12]
+            query = given[0][i] @ weight[head * 12 : head * 12 + 12].T + bias[head * 12 : head * 12 + 12]
+            key = given[0][i] @ weight[24 + head * 12 : 36 + head * 12].T + bias[24 + head * 12 : 36 + head * 12]
             expected[i] += (query @ key.T / 12**0.5).softmax(-1)[0, 1:] / 2
     guide = Attention()
     guide.bind(model)
@@ -305,7 +331,11 @@ def test_attention_of_a_swin_comes_back_to_its_place() -> None:
     model = ImageClassifier(**SWIN)
     model.init_weights()
     images = torch.rand(2, 3, 32, 32)
-    for at, grid in (('backbone.stages.0.blocks.0', 16), ('backbone.stages.0.blocks.1', 16), ('backbone.stages.1.blocks.-1', 8)):
+    for at, grid in (
+        ('backbone.stages.0.blocks.0', 16),
+        ('backbone.stages.0.blocks.1', 16),
+        ('backbone.stages.1.blocks.-1', 8),
+    ):
         guide = Attention(at)
         guide.bind(model)
         maps = guide(images)
@@ -354,14 +384,18 @@ def test_token_grids() -> None:
 # ------------------------------------------------------------------------------------------------------------ no trace
 
 
-@pytest.mark.parametrize(('parts', 'guide'), [
-    (RESNET, dict(type='mmmix.InputGradient')),
-    (RESNET, dict(type='mmmix.InputGradient', scale=0.5)),
-    (RESNET, dict(type='mmmix.EarlyHead', scale=0.5)),
-    (RESNET, dict(type='mmmix.ClassActivation')),
-    (VIT, dict(type='mmmix.Attention')),
-    (SWIN, dict(type='mmmix.Attention')),
-], ids=lambda value: value.get('type') if 'type' in value else '')
+@pytest.mark.parametrize(
+    ('parts', 'guide'),
+    [
+        (RESNET, dict(type='mmmix.InputGradient')),
+        (RESNET, dict(type='mmmix.InputGradient', scale=0.5)),
+        (RESNET, dict(type='mmmix.EarlyHead', scale=0.5)),
+        (RESNET, dict(type='mmmix.ClassActivation')),
+        (VIT, dict(type='mmmix.Attention')),
+        (SWIN, dict(type='mmmix.Attention')),
+    ],
+    ids=lambda value: value.get('type') if 'type' in value else '',
+)
 def test_guides_leave_no_trace(parts: dict, guide: dict) -> None:
     model = mix_classifier(parts, guide).train()
     next(model.backbone.children()).eval()

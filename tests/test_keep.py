@@ -8,7 +8,17 @@ from scipy.stats import chisquare, ks_2samp
 from table import TinyNet
 from torch import Tensor
 
-from mmmix import CutMix, Cutout, Guide, KeepCutMix, KeepCutout, KeepRandomErasing, RandomErasing, SelectiveCut, SelectivePaste
+from mmmix import (
+    CutMix,
+    Cutout,
+    Guide,
+    KeepCutMix,
+    KeepCutout,
+    KeepRandomErasing,
+    RandomErasing,
+    SelectiveCut,
+    SelectivePaste,
+)
 from mmmix.keep import choices_of, order_statistic
 
 TAUS = [0.0, 0.3, 0.6, 0.7, 1.0]
@@ -28,8 +38,9 @@ def places(importance: Tensor, height: int, width: int) -> dict[tuple[int, int],
     """The importance of every box inside one map, by its top left corner: plain loops."""
     rows, columns = importance.shape
     return {
-        (top, left): float(importance[top:top + height, left:left + width].double().sum())
-        for top in range(rows - height + 1) for left in range(columns - width + 1)
+        (top, left): float(importance[top : top + height, left : left + width].double().sum())
+        for top in range(rows - height + 1)
+        for left in range(columns - width + 1)
     }
 
 
@@ -171,7 +182,7 @@ def test_choices_tell_what_was_drawn() -> None:
     top, bottom, left, right = choice.box
     for i in range(5):
         erased = torch.zeros(12, 10)
-        erased[top[i]:bottom[i], left[i]:right[i]] = 1
+        erased[top[i] : bottom[i], left[i] : right[i]] = 1
         assert torch.equal(1 - mix.mask[i, 0], erased)
         cy, cx = int(top[i] + (bottom[i] - top[i]) // 2), int(left[i] + (right[i] - left[i]) // 2)
         assert choice.allowed[i, cy, cx] and choice.candidates[i, cy, cx]
@@ -266,15 +277,18 @@ def test_presets_are_the_mixers_with_a_part_filled_in() -> None:
         assert torch.equal(first[0], second[0]) and torch.equal(first[1], second[1])
 
 
-@pytest.mark.parametrize(('build', 'names'), [
-    (lambda: Cutout(length=0), 'length=16'),
-    (lambda: Cutout(length=(3, 4, 5)), 'length=16'),
-    (lambda: Cutout(fill='noise'), "'random'"),
-    (lambda: RandomErasing(scale=(0.3, 0.1)), r'\(0.02, 0.33\)'),
-    (lambda: RandomErasing(ratio=(0, 1)), r'\(0.3, 3.3\)'),
-    (lambda: KeepCutout(tau=1.5), 'tau=0.6'),
-    (lambda: SelectivePaste(guide=None), 'InputGradient'),
-])
+@pytest.mark.parametrize(
+    ('build', 'names'),
+    [
+        (lambda: Cutout(length=0), 'length=16'),
+        (lambda: Cutout(length=(3, 4, 5)), 'length=16'),
+        (lambda: Cutout(fill='noise'), "'random'"),
+        (lambda: RandomErasing(scale=(0.3, 0.1)), r'\(0.02, 0.33\)'),
+        (lambda: RandomErasing(ratio=(0, 1)), r'\(0.3, 3.3\)'),
+        (lambda: KeepCutout(tau=1.5), 'tau=0.6'),
+        (lambda: SelectivePaste(guide=None), 'InputGradient'),
+    ],
+)
 def test_bad_arguments_name_the_fix(build, names: str) -> None:
     with pytest.raises((ValueError, TypeError), match=names):
         build()

@@ -10,14 +10,15 @@ from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import BATCH_AUGMENTS, TRANSFORMS
 from mmpretrain.structures import DataSample
 
-from mmmix import KeepPaste, MixClassifier, SpectralResidual
+from mmmix import KeepPaste, Mix, MixClassifier, SpectralResidual
 from mmmix.datasets.transforms import KeepAugment, KeepAutoAugment, KeepCutout, KeepRandAugment
 
 INVERT = [dict(type='Invert', prob=1.0)]
 PARTS = dict(
     backbone=dict(type='mmpretrain.ResNet_CIFAR', depth=18, stem_channels=4, base_channels=4),
     neck=dict(type='mmpretrain.GlobalAveragePooling'),
-    head=dict(type='mmpretrain.LinearClsHead', num_classes=10, in_channels=32))
+    head=dict(type='mmpretrain.LinearClsHead', num_classes=10, in_channels=32),
+)
 NORMALIZE = dict(mean=[100.0, 110.0, 120.0], std=[50.0, 60.0, 70.0], to_rgb=True)
 PASTE = dict(type='mmmix.KeepPaste', length=8, guide=dict(type='mmmix.SpectralResidual'))
 
@@ -31,8 +32,8 @@ def kept_box(clean: np.ndarray, out: np.ndarray) -> tuple[int, int, int, int]:
     stayed = (clean == out).all(2)
     rows, columns = np.flatnonzero(stayed.any(1)), np.flatnonzero(stayed.any(0))
     box = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-    assert stayed[box[0]:box[1], box[2]:box[3]].all() and stayed.sum() == (box[1] - box[0]) * (box[3] - box[2])
-    return tuple(int(side) for side in box)
+    assert stayed[box[0] : box[1], box[2] : box[3]].all() and stayed.sum() == (box[1] - box[0]) * (box[3] - box[2])
+    return int(box[0]), int(box[1]), int(box[2]), int(box[3])
 
 
 # --------------------------------------------------------------------------------------------------------- the worker
@@ -76,25 +77,32 @@ def test_geometry_is_pasted_at_the_same_coordinates() -> None:
 def test_plain_mmcv_compose_under_the_root() -> None:
     """No mmpretrain scope: every type by its own name or by its dotted import path."""
     current = DefaultScope.get_current_instance()
-    pipeline = Compose([
-        dict(type='mmcv.Resize', scale=(24, 24)),
-        dict(
-            type='mmmix.datasets.transforms.KeepAugment',
-            transforms=[dict(type='mmpretrain.Invert', prob=1.0), dict(type='mmcv.RandomGrayscale', prob=0.0)],
-            guide='spectral_residual',
-            length=8),
-        dict(type='mmmix.datasets.transforms.KeepCutout', length=4),
-    ])
+    pipeline = Compose(
+        [
+            dict(type='mmcv.Resize', scale=(24, 24)),
+            dict(
+                type='mmmix.datasets.transforms.KeepAugment',
+                transforms=[dict(type='mmpretrain.Invert', prob=1.0), dict(type='mmcv.RandomGrayscale', prob=0.0)],
+                guide='spectral_residual',
+                length=8,
+            ),
+            dict(type='mmmix.datasets.transforms.KeepCutout', length=4),
+        ]
+    )
     assert DefaultScope.get_current_instance() is current
     assert pipeline(dict(img=image()))['img'].shape == (24, 24, 3)
 
 
 def test_every_transform_by_its_scope() -> None:
-    for cfg in (dict(type='mmmix.KeepAugment', transforms=INVERT), dict(type='mmmix.KeepAutoAugment'),
-                dict(type='mmmix.KeepRandAugment'), dict(type='mmmix.KeepCutout')):
+    for cfg in (
+        dict(type='mmmix.KeepAugment', transforms=INVERT),
+        dict(type='mmmix.KeepAutoAugment'),
+        dict(type='mmmix.KeepRandAugment'),
+        dict(type='mmmix.KeepCutout'),
+    ):
         transform = TRANSFORMS.build(cfg)
         assert transform(dict(img=image()))['img'].shape == (32, 32, 3)
-        assert cfg['type'].partition('.')[2] in repr(transform)
+        assert str(cfg['type']).partition('.')[2] in repr(transform)
 
 
 @pytest.mark.parametrize('policies', ['imagenet', 'cifar10', 'svhn', [[dict(type='Invert', prob=1.0)]]])
@@ -149,11 +157,12 @@ PIPELINE = [dict(type='mmmix.KeepAugment', transforms=INVERT), dict(type='PackIn
 @pytest.mark.parametrize('collate', [pseudo_collate, default_collate])
 @pytest.mark.parametrize('divisor', [1, 24])
 def test_two_views_reach_the_device_alike(collate, divisor: int) -> None:
-    """Both views go through the same preprocessor: to RGB, normalised, padded; and the pasted box is the clean one's."""
+    """Both views go through one preprocessor: to RGB, normalised, padded; and the pasted box is the clean one's."""
     model = MixClassifier(
         **PARTS,
         data_preprocessor=dict(**NORMALIZE, pad_size_divisor=divisor, num_classes=10),
-        train_cfg=dict(augments=PASTE)).train()
+        train_cfg=dict(augments=PASTE),
+    ).train()
     seen = []
     model.backbone.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
     data = model.data_preprocessor(collate(packed(PIPELINE)), training=True)
@@ -173,8 +182,10 @@ def test_two_views_reach_the_device_alike(collate, divisor: int) -> None:
 
 def test_keep_paste_under_autocast_and_in_a_training_step() -> None:
     model = MixClassifier(
-        **PARTS, data_preprocessor=dict(**NORMALIZE, num_classes=10),
-        train_cfg=dict(augments=dict(type='mmmix.KeepPaste', length=8))).train()
+        **PARTS,
+        data_preprocessor=dict(**NORMALIZE, num_classes=10),
+        train_cfg=dict(augments=dict(type='mmmix.KeepPaste', length=8)),
+    ).train()
     data = model.data_preprocessor(pseudo_collate(packed(PIPELINE)), training=True)
     with torch.autocast('cpu', dtype=torch.bfloat16):
         losses = model.loss(**data)
@@ -184,15 +195,24 @@ def test_keep_paste_under_autocast_and_in_a_training_step() -> None:
 
 def test_keep_paste_pastes_what_the_model_finds_important() -> None:
     model = MixClassifier(
-        **PARTS, data_preprocessor=dict(**NORMALIZE, num_classes=10),
-        train_cfg=dict(augments=dict(type='mmmix.KeepPaste', length=6, tau=1.0))).train()
+        **PARTS,
+        data_preprocessor=dict(**NORMALIZE, num_classes=10),
+        train_cfg=dict(augments=dict(type='mmmix.KeepPaste', length=6, tau=1.0)),
+    ).train()
     model.init_weights()
     data = model.data_preprocessor(pseudo_collate(packed(PIPELINE, n=2)), training=True)
     mixer = next(model.mixers())
-    masks = []
+    masks: list[Mix] = []
     mix = mixer.mix
-    mixer.mix = lambda *args: masks.append(mix(*args)) or masks[-1]
-    clean = model.data_preprocessor(dict(inputs=[sample.get('clean_view') for sample in data['data_samples']]))['inputs']
+
+    def listening(*args: torch.Tensor) -> Mix:
+        masks.append(mix(*args))
+        return masks[-1]
+
+    mixer.mix = listening
+    clean = model.data_preprocessor(dict(inputs=[sample.get('clean_view') for sample in data['data_samples']]))[
+        'inputs'
+    ]
     importance = mixer.guide(clean, torch.eye(10)[:2])[:, 0].double()
     model.loss(**data)
     for rated, mask in zip(importance, masks[0].mask[:, 0], strict=True):
@@ -204,16 +224,16 @@ def test_keep_paste_pastes_what_the_model_finds_important() -> None:
 def test_missing_views_are_errors_that_name_the_pipeline() -> None:
     model = MixClassifier(**PARTS, train_cfg=dict(augments=PASTE)).train()
     samples = [DataSample().set_gt_label(i) for i in range(4)]
-    with pytest.raises(ValueError, match='KeepAugment.*clean_view'):
+    with pytest.raises(ValueError, match=r'KeepAugment.*clean_view'):
         model.loss(torch.rand(4, 3, 32, 32), samples)
     for sample in samples:
         sample.set_field(torch.zeros(3, 16, 16), 'clean_view')
     with pytest.raises(ValueError, match='in front of KeepAugment'):
         model.loss(torch.rand(4, 3, 32, 32), samples)
-    with pytest.raises(RuntimeError, match='mmmix.MixClassifier'):
+    with pytest.raises(RuntimeError, match=r'mmmix.MixClassifier'):
         KeepPaste()(torch.rand(4, 3, 32, 32), torch.eye(4))
     stock = ImageClassifier(**PARTS, data_preprocessor=dict(num_classes=10), train_cfg=dict(augments=PASTE))
-    with pytest.raises(RuntimeError, match='mmmix.MixClassifier'):
+    with pytest.raises(RuntimeError, match=r'mmmix.MixClassifier'):
         stock.data_preprocessor(pseudo_collate(packed(PIPELINE)), training=True)
 
 
@@ -225,22 +245,30 @@ def test_worker_mode_works_with_the_stock_classifier() -> None:
 
 
 def test_views_of_several_sizes_are_padded_alike() -> None:
-    model = MixClassifier(**PARTS, data_preprocessor=dict(**NORMALIZE, num_classes=10), train_cfg=dict(augments=PASTE)).train()
+    model = MixClassifier(
+        **PARTS, data_preprocessor=dict(**NORMALIZE, num_classes=10), train_cfg=dict(augments=PASTE)
+    ).train()
     batch = packed(PIPELINE, n=2) + packed(PIPELINE, n=2, height=24, width=28)
     losses = model.loss(**model.data_preprocessor(pseudo_collate(batch), training=True))
     assert bool(torch.isfinite(losses['loss']))
 
 
-@pytest.mark.parametrize(('build', 'names'), [
-    (lambda: KeepAugment([]), 'list of transforms'),
-    (lambda: KeepAugment(dict(type='Invert')), 'list of transforms'),
-    (lambda: KeepAugment(INVERT, guide='spectral'), 'spectral_residual'),
-    (lambda: KeepAugment(INVERT, guide=dict(type='mmmix.InputGradient')), 'workers do not have'),
-    (lambda: KeepAugment(INVERT, length=0), 'length=16'),
-    (lambda: KeepAutoAugment('cifar10', hparams=dict(pad_val=0)), 'remove them'),
-    (lambda: KeepCutout(guide='model'), 'spectral_residual'),
-    (lambda: KeepAugment([dict(type='mmcv.Resize', scale=(8, 8))])(dict(img=image())), 'resize, crop'),
-])
+@pytest.mark.parametrize(
+    ('build', 'names'),
+    [
+        (lambda: KeepAugment([]), 'list of transforms'),
+        (
+            lambda: KeepAugment(dict(type='Invert')),  # type: ignore[arg-type]
+            'list of transforms',
+        ),
+        (lambda: KeepAugment(INVERT, guide='spectral'), 'spectral_residual'),
+        (lambda: KeepAugment(INVERT, guide=dict(type='mmmix.InputGradient')), 'workers do not have'),
+        (lambda: KeepAugment(INVERT, length=0), 'length=16'),
+        (lambda: KeepAutoAugment('cifar10', hparams=dict(pad_val=0)), 'remove them'),
+        (lambda: KeepCutout(guide='model'), 'spectral_residual'),
+        (lambda: KeepAugment([dict(type='mmcv.Resize', scale=(8, 8))])(dict(img=image())), 'resize, crop'),
+    ],
+)
 def test_bad_arguments_name_the_fix(build, names: str) -> None:
     with pytest.raises(ValueError, match=names):
         build()

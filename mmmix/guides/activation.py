@@ -14,10 +14,10 @@ from .module_path import last_tensor, module_at, output_at, token_grid
 class ClassActivation(Guide):
     r"""Class activation maps: the last feature map, weighed by how the head's linear layer weighs its channels.
 
-    `Learning Deep Features for Discriminative Localization <https://arxiv.org/abs/1512.04150>`_. The map
-    :math:`\sum_k w_{ck} f_k` of class c is brought to a minimum of 0 and to the images' size bilinearly; adding a
-    constant leaves the order of equal boxes as it is. Forward only, in eval mode; the pass stops at the feature map. In a
-    network that ends in tokens (N, L, C) the patches are taken as a map.
+    `Learning Deep Features for Discriminative Localization <https://arxiv.org/abs/1512.04150>`_. The map :math:`\sum_k
+    w_{ck} f_k` of class c is brought to a minimum of 0 and to the images' size bilinearly; adding a constant leaves the
+    order of equal boxes as it is. Forward only, in eval mode; the pass stops at the feature map. In a network that ends
+    in tokens (N, L, C) the patches are taken as a map.
 
     Args:
         at (str): Path of the module that gives the feature map. Defaults to ``'backbone'``, of which the last map is
@@ -37,7 +37,8 @@ class ClassActivation(Guide):
         >>> model = ImageClassifier(
         ...     backbone=dict(type='mmpretrain.ResNet_CIFAR', depth=18, base_channels=8, stem_channels=8),
         ...     neck=dict(type='mmpretrain.GlobalAveragePooling'),
-        ...     head=dict(type='mmpretrain.LinearClsHead', num_classes=10, in_channels=64))
+        ...     head=dict(type='mmpretrain.LinearClsHead', num_classes=10, in_channels=64),
+        ... )
         >>> guide = ClassActivation()
         >>> guide.bind(model)
         >>> guide(torch.rand(2, 3, 32, 32), torch.eye(2, 10)).shape
@@ -68,8 +69,10 @@ class ClassActivation(Guide):
         model = self.require_model()
         linear = module_at(model, self.classifier)
         if not isinstance(linear, nn.Linear):
-            raise ValueError(f"ClassActivation: '{self.classifier}' is a {type(linear).__name__}: name the linear layer that rates "
-                             'the pooled features in `classifier`.')
+            raise ValueError(
+                f"ClassActivation: '{self.classifier}' is a {type(linear).__name__}: name the linear layer that rates "
+                'the pooled features in `classifier`.'
+            )
         size = images.shape[-2:]
         with torch.autocast(images.device.type, enabled=False):
             dtype = linear.weight.dtype
@@ -77,8 +80,10 @@ class ClassActivation(Guide):
                 output = output_at(model, self.at, images.detach().to(dtype))
             maps = as_map(last_tensor(output, lambda tensor: tensor.ndim in (3, 4)), *size).float()
             if maps.shape[1] != linear.in_features:
-                raise ValueError(f"ClassActivation: '{self.at}' has {maps.shape[1]} channels but '{self.classifier}' takes "
-                                 f'{linear.in_features}: name the feature map in front of the pooling in `at`.')
+                raise ValueError(
+                    f"ClassActivation: '{self.at}' has {maps.shape[1]} channels but '{self.classifier}' takes "
+                    f'{linear.in_features}: name the feature map in front of the pooling in `at`.'
+                )
             weight = linear.weight.float()
             if self.target == 'label' and scores is not None:
                 rows = scores.float() @ weight

@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 class EarlyHead(Guide):
     """Saliency from an auxiliary head after an early block: the gradient sees only what lies before it.
 
-    The early loss of `KeepAugment <https://arxiv.org/abs/2011.11778>`_: average pooling and a linear layer after the first
-    block, trained beside the network with a small weight. To rate pixels, forward and backward stop at that block.
-    ``scale=0.5`` adds the paper's low resolution. :class:`mmmix.MixClassifier` keeps the linear layer as
+    The early loss of `KeepAugment <https://arxiv.org/abs/2011.11778>`_: average pooling and a linear layer after the
+    first block, trained beside the network with a small weight. To rate pixels, forward and backward stop at that
+    block. ``scale=0.5`` adds the paper's low resolution. :class:`mmmix.MixClassifier` keeps the linear layer as
     ``learned.early_<path>``, trains it on each step's mixed batch and logs its loss as ``loss_early_<path>``; a plain
     classifier ignores it in a checkpoint. Everything before the block is trained by this loss too, as in the paper.
 
     Tokens, as transformers have them, are averaged, the class token among them.
 
     Args:
-        at (str): Path of the block in the classifier: ``'backbone.layer1'`` (ResNet, WRN), ``'backbone.layers.3'`` (ViT),
-            ``'backbone.stages.0'`` (Swin). Defaults to ``'backbone.layer1'``.
+        at (str): Path of the block in the classifier: ``'backbone.layer1'`` (ResNet, WRN), ``'backbone.layers.3'``
+            (ViT), ``'backbone.stages.0'`` (Swin). Defaults to ``'backbone.layer1'``.
         loss_weight (float): Weight of the auxiliary loss. Defaults to 0.3.
         scale (float): Fraction of the resolution that the gradient is taken at. Defaults to 1.0.
         target (str): ``'label'`` differentiates the label's logit, ``'max'`` the largest one. Defaults to ``'label'``.
@@ -49,7 +49,8 @@ class EarlyHead(Guide):
         ...     backbone=dict(type='mmpretrain.ResNet_CIFAR', depth=18, base_channels=8, stem_channels=8),
         ...     neck=dict(type='mmpretrain.GlobalAveragePooling'),
         ...     head=dict(type='mmpretrain.LinearClsHead', num_classes=10, in_channels=64),
-        ...     train_cfg=dict(augments=dict(type='mmmix.KeepCutout', guide=dict(type='mmmix.EarlyHead'))))
+        ...     train_cfg=dict(augments=dict(type='mmmix.KeepCutout', guide=dict(type='mmmix.EarlyHead'))),
+        ... )
         >>> samples = [DataSample().set_gt_label(i) for i in range(4)]
         >>> sorted(model.loss(torch.rand(4, 3, 32, 32), samples))
         ['lam', 'loss', 'loss_early_backbone_layer1', 'mix_acc', 'mixed']

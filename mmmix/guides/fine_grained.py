@@ -14,10 +14,10 @@ class FineGrained(Guide):
     """Fine-grained saliency: how far each pixel departs from its surround, at several scales.
 
     `Human detection using a mobile platform and novel features derived from a visual saliency mechanism
-    <https://doi.org/10.1016/j.imavis.2009.06.006>`_, the detector that SaliencyMix takes from OpenCV. It looks at the image
-    alone. The image is made grey; at each scale the surround is the mean over a square around the pixel without the pixel,
-    clipped at the border, from one integral image; brighter and darker pixels count alike, and scales are added. Batched
-    on the images' device, without OpenCV.
+    <https://doi.org/10.1016/j.imavis.2009.06.006>`_, the detector that SaliencyMix takes from OpenCV. It looks at the
+    image alone. The image is made grey; at each scale the surround is the mean over a square around the pixel without
+    the pixel, clipped at the border, from one integral image; brighter and darker pixels count alike, and scales are
+    added. Batched on the images' device, without OpenCV.
 
     Deviations from OpenCV's version: grey is the plain mean of the channels, and the responses to brighter and to
     darker centres are added as they are, in floating point, not each brought to 0..255 first.
@@ -40,7 +40,9 @@ class FineGrained(Guide):
 
     def __init__(self, radii: Sequence[int] = (12, 24, 28, 48, 56, 112)):
         if not radii or not all(isinstance(radius, int) and radius > 0 for radius in radii):
-            raise ValueError(f'FineGrained: `radii` must be positive numbers of pixels, e.g. (12, 24), but got {radii!r}.')
+            raise ValueError(
+                f'FineGrained: `radii` must be positive numbers of pixels, e.g. (12, 24), but got {radii!r}.'
+            )
         self.radii = tuple(radii)
 
     @torch.no_grad()

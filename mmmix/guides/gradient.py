@@ -44,15 +44,17 @@ def saliency(gradient: Tensor) -> Tensor:
     return gradient.detach().float().abs().amax(1, keepdim=True)
 
 
-def input_gradient(model: nn.Module,
-                   images: Tensor,
-                   scores: Tensor | None,
-                   target: str = 'label',
-                   forward: Callable[[Tensor], Any] | None = None) -> tuple[Tensor, Any]:
+def input_gradient(
+    model: nn.Module,
+    images: Tensor,
+    scores: Tensor | None,
+    target: str = 'label',
+    forward: Callable[[Tensor], Any] | None = None,
+) -> tuple[Tensor, Any]:
     """Vanilla-gradient saliency, without a trace on the model.
 
-    The model runs in eval mode and float32 with autocast off; no parameter receives a gradient, no flag and no statistic
-    changes.
+    The model runs in eval mode and float32 with autocast off; no parameter receives a gradient, no flag and no
+    statistic changes.
 
     Args:
         model (nn.Module): ``model(images)`` gives logits ``(N, K)``.
@@ -68,8 +70,8 @@ def input_gradient(model: nn.Module,
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
     with untouched(model), torch.enable_grad(), torch.autocast(images.device.type, enabled=False):
         leaf = images.detach().to(dtype).requires_grad_()
-        outputs = (model(leaf), ) if forward is None else forward(leaf)
-        gradient, = torch.autograd.grad(target_logits(outputs[-1], scores, target), leaf)
+        outputs = (model(leaf),) if forward is None else forward(leaf)
+        (gradient,) = torch.autograd.grad(target_logits(outputs[-1], scores, target), leaf)
     return saliency(gradient), tuple(output.detach() for output in outputs)
 
 
@@ -78,8 +80,9 @@ class InputGradient(Guide):
     """Saliency by the vanilla gradient: the largest absolute derivative of a logit over the channels of each pixel.
 
     `Deep Inside Convolutional Networks <https://arxiv.org/abs/1312.6034>`_, as `KeepAugment
-    <https://arxiv.org/abs/2011.11778>`_ uses it. Inside :class:`mmmix.MixClassifier` it shares the step's one clean pass;
-    a head that asks for a clean pass in train mode (SUMix as released) makes this gradient come from that pass too.
+    <https://arxiv.org/abs/2011.11778>`_ uses it. Inside :class:`mmmix.MixClassifier` it shares the step's one clean
+    pass; a head that asks for a clean pass in train mode (SUMix as released) makes this gradient come from that pass
+    too.
 
     Args:
         scale (float): The gradient is taken at this fraction of the resolution (bicubic) and mapped back bilinearly:
@@ -120,7 +123,7 @@ class InputGradient(Guide):
         if self.scale == 1:
             shared = model.clean_pass_of(images) if hasattr(model, 'clean_pass_of') else None
             if shared is not None:
-                return shared.saliency(self.target)[:len(images)]
+                return shared.saliency(self.target)[: len(images)]
         return scaled_gradient(model, images, scores, self.scale, self.target)
 
 

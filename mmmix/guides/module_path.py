@@ -21,7 +21,7 @@ def module_at(model: nn.Module, path: str) -> nn.Module:
     module = model
     for name in filter(None, path.split('.')):
         children = dict(module.named_children())
-        if name.startswith('-') and name[1:].isdigit() and 0 < int(name) + len(children):
+        if name.startswith('-') and name[1:].isdigit() and int(name) + len(children) > 0:
             name = list(children)[int(name)]
         if name not in children:
             raise ValueError(
@@ -67,7 +67,9 @@ def output_at(model: nn.Module, path: str, images: Tensor) -> Any:
         return heard[0]
     finally:
         handle.remove()
-    raise ValueError(f"The module '{path}' of {type(model).__name__} takes no part in its forward pass: name another one.")
+    raise ValueError(
+        f"The module '{path}' of {type(model).__name__} takes no part in its forward pass: name another one."
+    )
 
 
 def last_tensor(output: Any, fits: Callable[[Tensor], bool]) -> Tensor:
@@ -118,4 +120,6 @@ def token_grid(count: int, height: int, width: int) -> tuple[int, int, int]:
             # One patch size for both sides, up to a border that was cut off or padded.
             if abs(height / rows - width / columns) < max(height / rows / rows, width / columns / columns, 1e-6):
                 return extra, rows, columns
-    raise ValueError(f'{count} tokens form no grid on an image of {height} x {width}: use images whose sides the patch divides.')
+    raise ValueError(
+        f'{count} tokens form no grid on an image of {height} x {width}: use images whose sides the patch divides.'
+    )

@@ -12,14 +12,14 @@ from ..registry import TASK_UTILS
 class SpectralResidual(Guide):
     r"""Saliency by the spectral residual: where an image's spectrum departs from its own smooth trend.
 
-    `Saliency Detection: A Spectral Residual Approach <https://doi.org/10.1109/CVPR.2007.383267>`_. It looks at the image
-    alone: no model, no label. The image is made grey (the mean of its channels) and shrunk so that its longer side is
-    ``size``; R is the logarithm of its Fourier amplitude minus its 3 x 3 mean, and the map is
+    `Saliency Detection: A Spectral Residual Approach <https://doi.org/10.1109/CVPR.2007.383267>`_. It looks at the
+    image alone: no model, no label. The image is made grey (the mean of its channels) and shrunk so that its longer
+    side is ``size``; R is the logarithm of its Fourier amplitude minus its 3 x 3 mean, and the map is
     :math:`|F^{-1}(\exp(R + iP))|^2` with the phase P, smoothed by a Gaussian and mapped back bilinearly. Any height and
     width, batched on the images' device, float32.
 
-    Deviations from the authors' code: their Gaussian window has an even width of 10, ours is odd (9); the longer side and
-    not the width becomes 64, and smaller images are not enlarged.
+    Deviations from the authors' code: their Gaussian window has an even width of 10, ours is odd (9); the longer side
+    and not the width becomes 64, and smaller images are not enlarged.
 
     Args:
         size (int): The longer side at which the spectrum is taken, at most. Defaults to 64.
@@ -41,7 +41,9 @@ class SpectralResidual(Guide):
 
     def __init__(self, size: int = 64, sigma: float = 2.5):
         if isinstance(size, bool) or not isinstance(size, int) or size < 4:
-            raise ValueError(f'SpectralResidual: `size` must be a number of pixels of at least 4, e.g. 64, but got {size!r}.')
+            raise ValueError(
+                f'SpectralResidual: `size` must be a number of pixels of at least 4, e.g. 64, but got {size!r}.'
+            )
         if isinstance(sigma, bool) or not isinstance(sigma, (int, float)) or not 0 < sigma < float('inf'):
             raise ValueError(f'SpectralResidual: `sigma` must be above 0, e.g. 2.5, but got {sigma!r}.')
         self.size = size
@@ -65,7 +67,9 @@ class SpectralResidual(Guide):
                 small = [max(1, round(side * self.size / max(size))) for side in size]
                 grey = F.interpolate(grey, small, mode='bilinear', align_corners=False, antialias=True)
             found = blurred(spectral_residual(grey), self.sigma)
-            return found if found.shape[-2:] == size else F.interpolate(found, size, mode='bilinear', align_corners=False)
+            return (
+                found if found.shape[-2:] == size else F.interpolate(found, size, mode='bilinear', align_corners=False)
+            )
 
 
 def spectral_residual(grey: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Boxes as four ``(N,)`` integer tensors ``(top, bottom, left, right)``: pure functions, on any device, without synchronisation."""
+"""Boxes as four ``(N,)`` integer tensors ``(top, bottom, left, right)``: pure functions, without synchronisation."""
 
 import torch
 from torch import Tensor

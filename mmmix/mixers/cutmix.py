@@ -5,14 +5,14 @@ from torch import Tensor
 
 from ..registry import BATCH_AUGMENTS
 from .boxes import Box, area_size, box_mask, centred, clipped, random_index
-from .mix import Mixer, take_rows
+from .mix import Mixer
 
 
 class BoxMixer(Mixer):
     """Base of mixers that paste one box of the partner into the same place of the own image.
 
-    A subclass overrides :meth:`box_size`, :meth:`place` or :meth:`boxes`. ``keep`` moves each box, after it was clipped, to
-    another place that it could have had at that size: the share of the label stays what the method drew.
+    A subclass overrides :meth:`box_size`, :meth:`place` or :meth:`boxes`. ``keep`` moves each box, after it was
+    clipped, to another place that it could have had at that size: the share of the label stays what the method drew.
     """
 
     cuts = True
@@ -40,15 +40,16 @@ class BoxMixer(Mixer):
         heights, widths = bottom - top, right - left
         importance = self.importance(own, self.keep.guide)
         at_border = heights < full[0], widths < full[1]
-        return centred(*self.keep(importance, heights, widths, at_border), heights, widths)
+        cy, cx = self.keep(importance, heights, widths, at_border)
+        return centred(cy, cx, heights, widths)
 
     def place(self, heights: Tensor, widths: Tensor, height: int, width: int) -> Box:
-        """Where boxes of these sizes fall in an image before ``keep`` moves them: a uniform centre, clipped at the border."""
+        """Where boxes of these sizes fall before ``keep`` moves them: a uniform centre, clipped at the border."""
         cy, cx = (random_index(size, len(heights), heights.device) for size in (height, width))
         return clipped(centred(cy, cx, heights, widths), height, width)
 
     def draw(self, own: Tensor, other: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
-        """The mask of the boxes: one box for the batch with ``'batch'``, which ``keep`` may move in each image by itself."""
+        """The mask of the boxes: one for the batch with ``'batch'``, which ``keep`` moves in each image by itself."""
         return box_mask(self.boxes(own, share[:1] if self.lam_mode == 'batch' else share), *own.shape[-2:]), other
 
 
@@ -57,8 +58,8 @@ class CutMix(BoxMixer):
     r"""CutMix: a box of the partner replaces the same box of the own image.
 
     `CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features
-    <https://arxiv.org/abs/1905.04899>`_. The box has the sides of the image times ``sqrt(1 - share)``, a uniform centre, and
-    is clipped at the border; the labels follow the clipped area. On CIFAR the paper uses ``prob=0.5``.
+    <https://arxiv.org/abs/1905.04899>`_. The box has the sides of the image times ``sqrt(1 - share)``, a uniform
+    centre, and is clipped at the border; the labels follow the clipped area. On CIFAR the paper uses ``prob=0.5``.
 
     Deviations from the authors' code: boxes of an odd height or width keep it (theirs lose a row), and
     ``lam_mode='elem'`` draws one ratio and one box per sample.
@@ -67,7 +68,8 @@ class CutMix(BoxMixer):
         alpha (float): Parameter of the Beta(alpha, alpha) distribution of the own share. Defaults to 1.0.
         prob (float): Probability of mixing, per batch with ``lam_mode='batch'``, per sample with ``'elem'``.
             Defaults to 1.0.
-        lam_mode (str): ``'batch'`` (one ratio and one box a batch) or ``'elem'`` (one a sample). Defaults to ``'batch'``.
+        lam_mode (str): ``'batch'`` (one ratio and one box a batch) or ``'elem'`` (one a sample). Defaults to
+            ``'batch'``.
         partners (Partners | dict, optional): Who is mixed in. Defaults to None, a random permutation.
         keep (Keep | dict, optional): Where the cut may fall, e.g. :class:`SelectiveCut`. It moves the clipped box and
             never resizes it. Defaults to None, anywhere.

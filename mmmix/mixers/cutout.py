@@ -14,8 +14,8 @@ from .cutmix import BoxMixer
 class Eraser(BoxMixer):
     """Base of mixers that put something else into one box of each image and leave its label alone.
 
-    A subclass overrides :meth:`box_size`, and :meth:`place` where its boxes do not have a uniform centre. Every image gets a
-    box of its own, whatever ``lam_mode``: it only says for whom the coin of ``prob`` is tossed.
+    A subclass overrides :meth:`box_size`, and :meth:`place` where its boxes do not have a uniform centre. Every image
+    gets a box of its own, whatever ``lam_mode``: it only says for whom the coin of ``prob`` is tossed.
 
     Args:
         fill (float | str): What goes into the box: a number for all channels, after normalisation, or ``'random'`` for
@@ -31,7 +31,9 @@ class Eraser(BoxMixer):
     def __init__(self, fill: float | str, prob: float, lam_mode: str, keep: Keep | dict | None, check_finite: bool):
         super().__init__(prob=prob, lam_mode=lam_mode, keep=keep, check_finite=check_finite)
         if fill != 'random' and (isinstance(fill, (bool, str)) or not isinstance(fill, (int, float))):
-            raise ValueError(f"{type(self).__name__}: `fill` must be a number or 'random', e.g. fill=0.0, but got {fill!r}.")
+            raise ValueError(
+                f"{type(self).__name__}: `fill` must be a number or 'random', e.g. fill=0.0, but got {fill!r}."
+            )
         self.fill = fill
 
     def draw_share(self, images: Tensor) -> Tensor:
@@ -59,9 +61,9 @@ class Eraser(BoxMixer):
 class Cutout(Eraser):
     r"""Cutout: a square of fixed length is erased from each image.
 
-    `Improved Regularization of Convolutional Neural Networks with Cutout <https://arxiv.org/abs/1708.04552>`_. The centre is
-    uniform over the image and the square is clipped at the border; the label stays. On normalised images the default
-    fill of 0 is the mean of the training set, as in the paper.
+    `Improved Regularization of Convolutional Neural Networks with Cutout <https://arxiv.org/abs/1708.04552>`_. The
+    centre is uniform over the image and the square is clipped at the border; the label stays. On normalised images the
+    default fill of 0 is the mean of the training set, as in the paper.
 
     Deviation from the authors' code: a square of odd length keeps it (theirs loses a row and a column).
 
@@ -71,10 +73,10 @@ class Cutout(Eraser):
         fill (float | str): A number for all channels, or ``'random'`` for standard normal noise. Defaults to 0.0.
         prob (float): Probability of erasing, per batch with ``lam_mode='batch'``, per sample with ``'elem'``.
             Defaults to 1.0.
-        lam_mode (str): For whom the coin of ``prob`` is tossed, ``'batch'`` or ``'elem'``; every image has its own square
-            with both. Defaults to ``'elem'``.
-        keep (Keep | dict, optional): Where the square may fall, e.g. :class:`SelectiveCut`. It moves the clipped box and
-            never resizes it. Defaults to None, anywhere.
+        lam_mode (str): For whom the coin of ``prob`` is tossed, ``'batch'`` or ``'elem'``; every image has its own
+            square with both. Defaults to ``'elem'``.
+        keep (Keep | dict, optional): Where the square may fall, e.g. :class:`SelectiveCut`. It moves the clipped box
+            and never resizes it. Defaults to None, anywhere.
         check_finite (bool): Whether to refuse NaN and infinity, at the price of a synchronisation. Defaults to False.
 
     Raises:
@@ -88,13 +90,15 @@ class Cutout(Eraser):
         True
     """
 
-    def __init__(self,
-                 length: int | Sequence[int] = 16,
-                 fill: float | str = 0.0,
-                 prob: float = 1.0,
-                 lam_mode: str = 'elem',
-                 keep: Keep | dict | None = None,
-                 check_finite: bool = False):
+    def __init__(
+        self,
+        length: int | Sequence[int] = 16,
+        fill: float | str = 0.0,
+        prob: float = 1.0,
+        lam_mode: str = 'elem',
+        keep: Keep | dict | None = None,
+        check_finite: bool = False,
+    ):
         super().__init__(fill, prob, lam_mode, keep, check_finite)
         self.length = length
         self.sides = sides_of(length, type(self).__name__)
@@ -113,5 +117,7 @@ def sides_of(length: int | Sequence[int], name: str) -> tuple[int, int]:
     """
     sides = (length, length) if isinstance(length, int) else tuple(length)
     if len(sides) != 2 or not all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in sides):
-        raise ValueError(f'{name}: `length` must be a positive number of pixels, e.g. length=16, or two, but got {length!r}.')
+        raise ValueError(
+            f'{name}: `length` must be a positive number of pixels, e.g. length=16, or two, but got {length!r}.'
+        )
     return sides[0], sides[1]

@@ -9,7 +9,6 @@ from .cutout import Cutout
 from .random_erasing import RandomErasing
 
 
-
 def selective_cut(guide: Guide | dict | None, tau: float) -> dict:
     """The config of a selective cut, by the paper's saliency if no guide is given."""
     return dict(type='mmmix.SelectiveCut', guide=guide or dict(type='mmmix.InputGradient'), tau=tau)
@@ -43,14 +42,16 @@ class KeepCutout(Cutout):
         >>> images, scores = mixer(torch.rand(4, 3, 8, 8), torch.eye(4))
     """
 
-    def __init__(self,
-                 guide: Guide | dict | None = None,
-                 tau: float = 0.6,
-                 length: int | Sequence[int] = 16,
-                 fill: float | str = 0.0,
-                 prob: float = 1.0,
-                 lam_mode: str = 'elem',
-                 check_finite: bool = False):
+    def __init__(
+        self,
+        guide: Guide | dict | None = None,
+        tau: float = 0.6,
+        length: int | Sequence[int] = 16,
+        fill: float | str = 0.0,
+        prob: float = 1.0,
+        lam_mode: str = 'elem',
+        check_finite: bool = False,
+    ):
         super().__init__(length, fill, prob, lam_mode, selective_cut(guide, tau), check_finite)
         self.guide, self.tau = self.keep.guide, tau
 
@@ -82,25 +83,27 @@ class KeepRandomErasing(RandomErasing):
         >>> images, scores = mixer(torch.rand(4, 3, 8, 8), torch.eye(4))
     """
 
-    def __init__(self,
-                 guide: Guide | dict | None = None,
-                 tau: float = 0.6,
-                 scale: Sequence[float] = (0.02, 0.33),
-                 ratio: Sequence[float] = (0.3, 3.3),
-                 fill: float | str = 'random',
-                 prob: float = 0.5,
-                 lam_mode: str = 'elem',
-                 check_finite: bool = False):
+    def __init__(
+        self,
+        guide: Guide | dict | None = None,
+        tau: float = 0.6,
+        scale: Sequence[float] = (0.02, 0.33),
+        ratio: Sequence[float] = (0.3, 3.3),
+        fill: float | str = 'random',
+        prob: float = 0.5,
+        lam_mode: str = 'elem',
+        check_finite: bool = False,
+    ):
         super().__init__(scale, ratio, fill, prob, lam_mode, selective_cut(guide, tau), check_finite)
         self.guide, self.tau = self.keep.guide, tau
 
 
 @BATCH_AUGMENTS.register_module()
 class KeepCutMix(CutMix):
-    """KeepCutMix: :class:`CutMix` that spares what is important in the own image, ``CutMix(keep=SelectiveCut(guide, tau))``.
+    """KeepCutMix: :class:`CutMix` that spares what is important, ``CutMix(keep=SelectiveCut(guide, tau))``.
 
-    `KeepAugment: A Simple Information-Preserving Data Augmentation Approach <https://arxiv.org/abs/2011.11778>`_. The law
-    of the label shares is CutMix's; only the place of the cut changes.
+    `KeepAugment: A Simple Information-Preserving Data Augmentation Approach <https://arxiv.org/abs/2011.11778>`_. The
+    law of the label shares is CutMix's; only the place of the cut changes.
 
     Args:
         guide (Guide | dict, optional): What is important. Defaults to None, :class:`InputGradient`.
@@ -124,14 +127,16 @@ class KeepCutMix(CutMix):
         >>> images, scores = mixer(torch.rand(4, 3, 8, 8), torch.eye(4))
     """
 
-    def __init__(self,
-                 guide: Guide | dict | None = None,
-                 tau: float = 0.6,
-                 alpha: float = 1.0,
-                 prob: float = 1.0,
-                 lam_mode: str = 'batch',
-                 partners: Partners | dict | None = None,
-                 labels: Labels | dict | None = None,
-                 check_finite: bool = False):
+    def __init__(
+        self,
+        guide: Guide | dict | None = None,
+        tau: float = 0.6,
+        alpha: float = 1.0,
+        prob: float = 1.0,
+        lam_mode: str = 'batch',
+        partners: Partners | dict | None = None,
+        labels: Labels | dict | None = None,
+        check_finite: bool = False,
+    ):
         super().__init__(alpha, prob, lam_mode, partners, selective_cut(guide, tau), labels, check_finite)
         self.guide, self.tau = self.keep.guide, tau

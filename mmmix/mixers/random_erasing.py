@@ -19,13 +19,13 @@ _ATTEMPTS = 10
 class RandomErasing(Eraser):
     r"""Random erasing: a box of random area and aspect ratio is erased from each image.
 
-    `Random Erasing Data Augmentation <https://arxiv.org/abs/1708.04896>`_. The area is uniform, the logarithm of the ratio of
-    height to width too, and the box lies whole in the image; the label stays. A box that does not fit is drawn again, up to
-    ten times, all at once here, as in torchvision, whose ranges and order of steps these are. Boxes are drawn on the
-    images' device.
+    `Random Erasing Data Augmentation <https://arxiv.org/abs/1708.04896>`_. The area is uniform, the logarithm of the
+    ratio of height to width too, and the box lies whole in the image; the label stays. A box that does not fit is drawn
+    again, up to ten times, all at once here, as in torchvision, whose ranges and order of steps these are. Boxes are
+    drawn on the images' device.
 
-    Deviations: the paper fills with values uniform in [0, 255] before normalisation, here noise is standard normal after
-    it, as in torchvision and mmpretrain; the paper draws the ratio itself uniformly.
+    Deviations: the paper fills with values uniform in [0, 255] before normalisation, here noise is standard normal
+    after it, as in torchvision and mmpretrain; the paper draws the ratio itself uniformly.
 
     Args:
         scale (Sequence[float]): Range of the erased share of the area. Defaults to (0.02, 0.33).
@@ -50,18 +50,22 @@ class RandomErasing(Eraser):
         True
     """
 
-    def __init__(self,
-                 scale: Sequence[float] = (0.02, 0.33),
-                 ratio: Sequence[float] = (0.3, 3.3),
-                 fill: float | str = 'random',
-                 prob: float = 0.5,
-                 lam_mode: str = 'elem',
-                 keep: Keep | dict | None = None,
-                 check_finite: bool = False):
+    def __init__(
+        self,
+        scale: Sequence[float] = (0.02, 0.33),
+        ratio: Sequence[float] = (0.3, 3.3),
+        fill: float | str = 'random',
+        prob: float = 0.5,
+        lam_mode: str = 'elem',
+        keep: Keep | dict | None = None,
+        check_finite: bool = False,
+    ):
         super().__init__(fill, prob, lam_mode, keep, check_finite)
         name = type(self).__name__
         if len(scale) != 2 or not 0 < scale[0] <= scale[1] <= 1:
-            raise ValueError(f'{name}: `scale` must be a range of area shares in (0, 1], e.g. (0.02, 0.33), but got {scale!r}.')
+            raise ValueError(
+                f'{name}: `scale` must be a range of area shares in (0, 1], e.g. (0.02, 0.33), but got {scale!r}.'
+            )
         if len(ratio) != 2 or not 0 < ratio[0] <= ratio[1] < float('inf'):
             raise ValueError(f'{name}: `ratio` must be a range of positive ratios, e.g. (0.3, 3.3), but got {ratio!r}.')
         self.scale = (float(scale[0]), float(scale[1]))

@@ -24,26 +24,27 @@ class KeepAugment(BaseTransform):
     """Augment the image, then keep a box that is important in the clean one.
 
     KeepAugment's selective paste around any image-level transforms, `KeepAugment: A Simple Information-Preserving Data
-    Augmentation Approach <https://arxiv.org/abs/2011.11778>`_. What tells which boxes are important decides where the work
-    is done:
+    Augmentation Approach <https://arxiv.org/abs/2011.11778>`_. What tells which boxes are important decides where the
+    work is done:
 
     - ``guide='model'``, the paper's: the image becomes the augmented one and the clean one travels along as
-      ``clean_view``. Let ``PackInputs(algorithm_keys=('clean_view',))`` pack it and :class:`mmmix.KeepPaste` paste, under
-      :class:`mmmix.MixClassifier`. No other transform may follow before ``PackInputs``: it would change one view only.
-    - ``guide='spectral_residual'`` (or ``'fine_grained'``, or the config of a guide that asks no model): all of it happens
-      here, for any model and any OpenMMLab pipeline. Other transforms may follow.
+      ``clean_view``. Let ``PackInputs(algorithm_keys=('clean_view',))`` pack it and :class:`mmmix.KeepPaste` paste,
+      under :class:`mmmix.MixClassifier`. No other transform may follow before ``PackInputs``: it would change one view
+      only.
+    - ``guide='spectral_residual'`` (or ``'fine_grained'``, or the config of a guide that asks no model): all of it
+      happens here, for any model and any OpenMMLab pipeline. Other transforms may follow.
 
-    The transforms must leave the shape of the image alone. Those that move pixels (Shear, Translate, Rotate) are treated as
-    in the paper: the box is pasted back at the coordinates that it has in the clean image. Annotations of the clean image
-    are kept, since only the image is augmented: put transforms that move boxes or masks in front. Random choices of the
-    place come from torch.
+    The transforms must leave the shape of the image alone. Those that move pixels (Shear, Translate, Rotate) are
+    treated as in the paper: the box is pasted back at the coordinates that it has in the clean image. Annotations of
+    the clean image are kept, since only the image is augmented: put transforms that move boxes or masks in front.
+    Random choices of the place come from torch.
 
     Args:
         transforms (Sequence[dict | Callable]): Configs or objects of transforms, from mmpretrain, mmcv, or torchvision
             (``'torchvision/...'`` types get and may return PIL images).
         guide (str | dict): What tells which boxes are important. Defaults to ``'model'``.
-        length (int | Sequence[int]): Side of the box in pixels, or height and width; boxes that do not fit are shortened.
-            Used here only without a model: then :class:`mmmix.KeepPaste` has the length. Defaults to 16.
+        length (int | Sequence[int]): Side of the box in pixels, or height and width; boxes that do not fit are
+            shortened. Used here only without a model: then :class:`mmmix.KeepPaste` has the length. Defaults to 16.
         tau (float): The quantile of importance that the box must reach, in [0, 1]. Used here only without a model.
             Defaults to 0.6.
 
@@ -103,7 +104,8 @@ class KeepAugment(BaseTransform):
         augmented = np.array(view['img'])
         if augmented.shape != clean.shape:
             raise ValueError(
-                f'{type(self).__name__}: the augmented view has the shape {augmented.shape} but the clean one {clean.shape}: '
+                f'{type(self).__name__}: the augmented view has the shape {augmented.shape} but the clean one '
+                f'{clean.shape}: '
                 'put transforms that resize, crop or pack in front of it or behind it.'
             )
         if self.keep is None:
@@ -128,8 +130,8 @@ class KeepAutoAugment(KeepAugment):
     <https://arxiv.org/abs/2011.11778>`_.
 
     Args:
-        policies (str | list): ``'imagenet'`` (mmpretrain's), ``'cifar10'`` or ``'svhn'`` (torchvision's), or a list of lists
-            of transforms as mmpretrain's ``AutoAugment`` takes it. Defaults to ``'imagenet'``.
+        policies (str | list): ``'imagenet'`` (mmpretrain's), ``'cifar10'`` or ``'svhn'`` (torchvision's), or a list of
+            lists of transforms as mmpretrain's ``AutoAugment`` takes it. Defaults to ``'imagenet'``.
         hparams (dict, optional): As in mmpretrain's ``AutoAugment``, whose default None stands for. Defaults to None.
         guide (str | dict): See :class:`KeepAugment`. Defaults to ``'model'``.
         length (int | Sequence[int]): Side of the box. Defaults to 16.
@@ -161,6 +163,7 @@ class KeepAutoAugment(KeepAugment):
             if hparams is not None:
                 raise ValueError(f'KeepAutoAugment: `hparams` do not apply to the policies {policies!r}: remove them.')
             from torchvision.transforms import AutoAugment, AutoAugmentPolicy
+
             inner = OnPIL(AutoAugment(AutoAugmentPolicy(policies)))
         super().__init__([inner], guide, length, tau)
 
@@ -217,9 +220,9 @@ class KeepRandAugment(KeepAugment):
 class KeepCutout(BaseTransform):
     """Cutout in the data pipeline that spares what is salient in the image, without a model.
 
-    :class:`mmmix.Cutout` with a :class:`mmmix.SelectiveCut`, for any model and any OpenMMLab pipeline; with a guide that
-    looks at the model use the mixer ``mmmix.KeepCutout``. `KeepAugment
-    <https://arxiv.org/abs/2011.11778>`_. Random choices come from torch.
+    :class:`mmmix.Cutout` with a :class:`mmmix.SelectiveCut`, for any model and any OpenMMLab pipeline; with a guide
+    that looks at the model use the mixer ``mmmix.KeepCutout``. `KeepAugment <https://arxiv.org/abs/2011.11778>`_.
+    Random choices come from torch.
 
     Args:
         length (int | Sequence[int]): Side of the square in pixels, or height and width. Defaults to 16.
@@ -315,8 +318,9 @@ def image_guide(guide: str | dict | Guide, name: str) -> Guide:
     built = build_part(guide, Guide, 'guide')
     if built is None or built.needs_model:
         raise ValueError(
-            f"{name}: {type(built).__name__} looks at the model, which workers do not have: use guide='spectral_residual' "
-            "here, or the mixers mmmix.KeepCutout and mmmix.KeepPaste."
+            f'{name}: {type(built).__name__} looks at the model, which workers do not have: use '
+            "guide='spectral_residual' "
+            'here, or the mixers mmmix.KeepCutout and mmmix.KeepPaste.'
         )
     return built
 
