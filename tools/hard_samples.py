@@ -20,6 +20,7 @@ from mmmix.engine.training_scan import find_test_pipeline, with_pipeline
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt
+from matplotlib.ticker import MaxNLocator
 
 
 def find_checkpoint(path: Path) -> Path:
@@ -126,6 +127,7 @@ def draw_histogram(iterations: Tensor, histogram: Tensor, output: Path) -> None:
         vmin=-4,
         vmax=0,
     )
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set(xlabel=f'epoch ({int(iterations[-1])} iterations in all)', ylabel='hardness')
     bar = figure.colorbar(drawn, label='share of the samples')
     bar.set_ticks([-4, -3, -2, -1, 0], labels=['0.01 % or less', '0.1 %', '1 %', '10 %', '100 %'])
