@@ -18,10 +18,11 @@ __all__ = ['Choice', 'Keep', 'SelectiveCut', 'SelectivePaste', 'choices_of']
 class QuantileKeep(Keep):
     """Base of KeepAugment's two choices: a box may fall where its importance lies on one side of a quantile.
 
-    The candidates are all places that a box of that size can have in that image: whole inside it, and at the border if
-    it was clipped there. The threshold is an order statistic of their importances: the one just below the
-    ``tau``-quantile for a cut, just above it for a paste, so that the choice keeps its side however quantiles are
-    interpolated. A region at the threshold is allowed, so that flat maps and ``tau`` of 0 or 1 leave a choice.
+    The candidates are all places that hold the whole box, in each image for itself. The threshold is an order statistic
+    of their importances: the one just below the ``tau``-quantile for a cut, just above it for a paste, so that the
+    choice keeps its side however quantiles are interpolated. A region at the threshold is allowed, so that flat maps
+    and ``tau`` of 0 or 1 leave a choice. A box that got its size by being clipped stays at the border, where the mixer
+    would have drawn it, as long as a place there is allowed.
     """
 
     #: Whether the box must be at most as important as the quantile, or at least.
@@ -42,38 +43,45 @@ class QuantileKeep(Keep):
         self, importance: Tensor, heights: Tensor, widths: Tensor, clipped: tuple[Tensor, Tensor] | None = None
     ) -> Tensor:
         """All places on this side of the quantile; see :meth:`Keep.allowed`."""
-        return self.allow(*self.rate(importance, heights, widths, clipped))
+        return self.allow(*self.rate(importance, heights, widths), heights, widths, clipped)
 
-    def allow(self, sums: Tensor, candidates: Tensor) -> Tensor:
-        """The candidates on this side of the quantile, from what :meth:`rate` gave."""
-        threshold = order_statistic(sums.flatten(1), candidates.flatten(1), self.tau, self.below)[:, :, None]
-        return candidates & (sums <= threshold if self.below else sums >= threshold)
-
-    def rate(
-        self, importance: Tensor, heights: Tensor, widths: Tensor, clipped: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def rate(self, importance: Tensor, heights: Tensor, widths: Tensor) -> tuple[Tensor, Tensor]:
         """Rate every candidate.
 
         Returns:
-            tuple[Tensor, Tensor]: The importance of the box around each centre, and which centres are candidates,
+            tuple[Tensor, Tensor]: The importance of the box around each centre, and which centres hold the whole box,
             ``(N, H, W)`` each. A guide that overflowed says nothing: NaN counts as 0.
         """
-        sums, candidates = box_sums(importance.nan_to_num(), heights, widths)
-        if clipped is not None:
-            for dim, (size, at_border) in enumerate(zip((heights, widths), clipped, strict=True), start=1):
-                # Whatever the other side, the outermost candidates touch the border.
-                centre = torch.arange(sums.shape[dim], device=sums.device)
-                first = (size // 2)[:, None]
-                touches = (centre == first) | (centre == sums.shape[dim] - size[:, None] + first)
-                candidates = candidates & (touches | ~at_border[:, None]).unsqueeze(3 - dim)
-        return sums, candidates
+        return box_sums(importance.nan_to_num(), heights, widths)
+
+    def allow(
+        self,
+        sums: Tensor,
+        candidates: Tensor,
+        heights: Tensor,
+        widths: Tensor,
+        clipped: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
+        """The candidates on this side of the quantile, from what :meth:`rate` gave."""
+        threshold = order_statistic(sums.flatten(1), candidates.flatten(1), self.tau, self.below)[:, :, None]
+        allowed = candidates & (sums <= threshold if self.below else sums >= threshold)
+        if clipped is None:
+            return allowed
+        at_border = allowed
+        for dim, (size, was_clipped) in enumerate(zip((heights, widths), clipped, strict=True), start=1):
+            # Whatever the other side, the outermost candidates touch the border.
+            centre = torch.arange(sums.shape[dim], device=sums.device)
+            first = (size // 2)[:, None]
+            touches = (centre == first) | (centre == sums.shape[dim] - size[:, None] + first)
+            at_border = at_border & (touches | ~was_clipped[:, None]).unsqueeze(3 - dim)
+        return torch.where(at_border.flatten(1).any(1)[:, None, None], at_border, allowed)
 
     def __call__(
         self, importance: Tensor, heights: Tensor, widths: Tensor, clipped: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
         """Draw a centre for each box, uniformly among the allowed ones; see :meth:`Keep.__call__`."""
-        sums, candidates = self.rate(importance, heights, widths, clipped)
-        allowed = self.allow(sums, candidates)
+        sums, candidates = self.rate(importance, heights, widths)
+        allowed = self.allow(sums, candidates, heights, widths, clipped)
         cy, cx = draw_allowed(allowed)
         if self._listener is not None:
             box = centred(cy, cx, heights, widths)
@@ -88,8 +96,8 @@ class Choice:
     Attributes:
         importance (Tensor): ``(N, 1, H, W)`` what the guide said.
         sums (Tensor): ``(N, H, W)`` importance of the box around each centre; it means something at candidates only.
-        candidates (Tensor): ``(N, H, W)`` bool, the centres that the mixer could have drawn for a box of that size.
-        allowed (Tensor): ``(N, H, W)`` bool, those on the right side of the quantile.
+        candidates (Tensor): ``(N, H, W)`` bool, the centres that hold the whole box.
+        allowed (Tensor): ``(N, H, W)`` bool, those on the right side of the quantile, among which the box was drawn.
         box (Box): The boxes that were drawn: top, bottom, left and right, ``(N,)`` each.
     """
 
@@ -161,10 +169,9 @@ class SelectiveCut(QuantileKeep):
     that size in that image; among these places it falls uniformly. The paper samples and rejects; here all places are
     rated at once from an integral image, so the cost is fixed and the device never waits for the host.
 
-    The places are those that the mixer itself could have drawn for a box of that size: a box that was clipped at the
-    border is moved along the borders, any other one over the whole image. So ``tau=1`` is the mixer without a keep, the
-    law of the label shares is always the mixer's own, and a smaller ``tau`` removes less of what is important, size by
-    size.
+    The box keeps the size that it had after it was clipped at the border, so the law of the label shares is the mixer's
+    own. A box that was clipped is moved along the borders as long as one of these places is allowed, any other one over
+    the whole image: ``tau=1`` is the mixer without a keep.
 
     Args:
         guide (Guide | dict): What is important, e.g. ``dict(type='mmmix.InputGradient')``.

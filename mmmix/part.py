@@ -145,7 +145,7 @@ class Keep(Part):
             heights (Tensor): ``(N,)`` box heights.
             widths (Tensor): ``(N,)`` box widths.
             clipped (tuple[Tensor, Tensor], optional): ``(N,)`` each, bool: whether the box got its height, and its
-                width, at the border, where it then has to stay. Defaults to None, no box.
+                width, at the border, where it then stays if it can. Defaults to None, no box.
 
         Returns:
             Tensor: ``(N, H, W)``, bool, at least one True a map; every True holds the whole box inside the image.
