@@ -1,5 +1,7 @@
 """GuidedMixup."""
 
+from math import exp
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -131,12 +133,13 @@ class SaliencyCycle(Partners):
 
 def smoothed(maps: Tensor, kernel: int, blur: float) -> Tensor:
     """Maps ``(N, 1, H, W)`` under a Gaussian blur with reflected borders, each divided by its sum; float32."""
-    side = min(kernel, 2 * min(maps.shape[-2:]) - 1)
-    place = torch.arange(side, device=maps.device) - side // 2
-    weights = (-((place / blur) ** 2) / 2).exp()
-    weights = weights / weights.sum()
-    maps = F.pad(maps.float(), [side // 2] * 4, mode='reflect')
-    maps = F.conv2d(F.conv2d(maps, weights.view(1, 1, -1, 1)), weights.view(1, 1, 1, -1))
+    reach = min(kernel // 2, min(maps.shape[-2:]) - 1)
+    weights = [exp(-((place / blur) ** 2) / 2) for place in range(-reach, reach + 1)]
+    for dim in (2, 3):
+        padded = F.pad(maps.float(), [0, 0, reach, reach] if dim == 2 else [reach, reach, 0, 0], mode='reflect')
+        maps = torch.zeros(maps.shape, device=maps.device)
+        for shift, weight in enumerate(weights):
+            maps.add_(padded.narrow(dim, shift, maps.shape[dim]), alpha=weight / sum(weights))
     return shares_of_cells(maps)
 
 

@@ -340,11 +340,11 @@ class Mixer(Part):
         if share.numel() == 1:
             share = torch.full((len(images),), float(share), device=images.device)
         mask, other = self.draw(images, gathered, share)
+        mixes_in_place = other is gathered is not images and not (gathered.requires_grad or images.requires_grad)
         if mask.dtype == torch.bool:
-            return torch.where(mask, images, other), mask
+            return torch.where(mask, images, other, out=other if mixes_in_place else None), mask
         # The label is taken from the mask in the images' precision: half-precision pixels get half-precision shares.
         mask = mask.to(images.dtype)
-        mixes_in_place = other is gathered is not images and not (gathered.requires_grad or images.requires_grad)
         mixed = other.lerp_(images, mask) if mixes_in_place else torch.lerp(other, images, mask)
         return mixed, mask
 
