@@ -116,9 +116,9 @@ def test_images_before_and_after_learn(place: str) -> None:
 
 def test_the_whole_network_against_its_stages_by_hand() -> None:
     model = classifier(RESNET, dict(type='mmmix.ManifoldMix', at='backbone.layer2'))
-    images, net = torch.rand(6, 3, 32, 32), deepcopy(model.backbone)
+    images, samples, net = torch.rand(6, 3, 32, 32), data()['data_samples'], deepcopy(model.backbone)
     torch.manual_seed(4)
-    losses = model.loss(images, data()['data_samples'])
+    losses = model.loss(images, samples)
     torch.manual_seed(4)
     mixer = model.recipe.choose()
     partner = torch.randperm(6)

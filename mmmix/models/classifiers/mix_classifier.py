@@ -254,7 +254,10 @@ class MixClassifier(ImageClassifier):
             if policy is not None and policy.after_forward:
                 relabel = stack.enter_context(policy.watch(self))
             listeners = self._listen(stack)
-            feats = self.extract_feat(mix.images if scene is None else scene.pool)
+            # A compiled network would not notice hooks that come and go.
+            heard = scene is not None or relabel is not None or listeners
+            run = torch.compiler.disable(self.extract_feat) if heard else self.extract_feat
+            feats = run(mix.images if scene is None else scene.pool)
         if scene is not None:
             mix = told[0]
         if relabel is not None and mix.mixed:
@@ -264,12 +267,12 @@ class MixClassifier(ImageClassifier):
         clean = self.clean_pass() if mix.mixed and takes_mix else None
         if clean is not None:
             clean.outputs  # noqa: B018 - runs now, so that the logits heard below are those of the mixed images
-        with recorded_logits(self.head) as heard:
+        with recorded_logits(self.head) as outputs:
             if takes_mix:
                 losses = self.head.loss_mix(feats, mix, clean)
             else:
                 losses = self.head.loss(feats, soft_samples(mix.scores))
-        logits = heard.pop()
+        logits = outputs.pop()
         for losses_of in listeners:
             losses = {**losses, **losses_of(mix, logits)}
         losses['mix_acc'] = mix_accuracy(logits, mix.scores)
