@@ -310,11 +310,14 @@ def test_tokens_become_a_grid():
     assert grid[0, 0].flatten().tolist() == list(range(12))
 
 
-def test_cam_picture(tmp_path):
+def test_cam_picture(tmp_path, monkeypatch):
     pixels = torch.rand(3, 3, 16, 16)
     mix = CutMix().mix(pixels, torch.eye(3))
     maps = [torch.rand(3, 16, 16)] * 2
+    titles = []
+    monkeypatch.setattr('matplotlib.axes.Axes.set_title', lambda axis, title, **_: titles.append(title))
     draw_cams(mix, pixels, {'a': maps, 'b': maps}, tmp_path / 'cam.png')
+    assert titles == ['own', 'partner', 'mixed', 'a: own', 'a: partner', 'b: own', 'b: partner']
     assert Image.open(tmp_path / 'cam.png').size[0] > 500
 
 

@@ -123,10 +123,9 @@ def draw_cams(mix: Mix, pixels: Tensor, maps: dict[str, Sequence[Tensor]], path:
         for column, heat in enumerate([heat for pair in maps.values() for heat in pair], len(shown)):
             axes[row][column].imshow(mixed[row].permute(1, 2, 0).clamp(0, 1))
             axes[row][column].imshow(heat[row], cmap='jet', alpha=0.45, vmin=0, vmax=1)
-    for row in axes:
-        for axis, title in zip(row, titles, strict=True):
-            axis.set_axis_off()
-            if row is axes[0]:
-                axis.set_title(title, fontsize=8)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, title in zip(axes[0], titles, strict=True):
+        axis.set_title(title, fontsize=8)
     figure.savefig(path, dpi=150)
     plt.close(figure)
