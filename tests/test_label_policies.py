@@ -29,12 +29,14 @@ from mmmix.labels import attended_share
 from mmmix.mixers.tokenmix import token_blocks
 
 #: A ViT whose head tells classes apart, so that predictions matter.
-VIT = {**DEIT, 'head': dict(DEIT['head'], init_cfg=dict(type='Normal', layer='Linear', std=1.0))}
+VIT: dict[str, Any] = {**DEIT}
+VIT['head'] = {**VIT['head'], 'init_cfg': dict(type='Normal', layer='Linear', std=1.0)}
 
-SWIN = {**RANDOM_DEPTH_SWIN, 'backbone': dict(RANDOM_DEPTH_SWIN['backbone'], drop_path_rate=0.0)}
+SWIN: dict[str, Any] = {**RANDOM_DEPTH_SWIN}
+SWIN['backbone'] = {**SWIN['backbone'], 'drop_path_rate': 0.0}
 
 
-def network(cfg: dict, augments: Any) -> Any:
+def network(cfg: dict[str, Any], augments: Any) -> Any:
     torch.manual_seed(1)
     model = classifier(cfg, augments)
     model.init_weights()
@@ -44,14 +46,20 @@ def network(cfg: dict, augments: Any) -> Any:
 def story(model: Any, monkeypatch: pytest.MonkeyPatch, size: int = 32) -> tuple[Mix, Tensor, dict]:
     """The mix that went into the network, the labels that the head was given, and the losses of a step."""
     mixer = next(model.mixers())
-    mixes, labels = [], []
+    mixes: list[Mix] = []
+    labels: list[Tensor] = []
     original, head_loss = mixer.mix, model.head.loss
-    monkeypatch.setattr(mixer, 'mix', lambda *args: mixes.append(original(*args)) or mixes[-1])
-    monkeypatch.setattr(
-        model.head,
-        'loss',
-        lambda feats, samples: labels.extend(s.gt_score for s in samples) or head_loss(feats, samples),
-    )
+
+    def mix(*args: Tensor) -> Mix:
+        mixes.append(original(*args))
+        return mixes[-1]
+
+    def loss(feats: Any, samples: Any) -> dict:
+        labels.extend(sample.gt_score for sample in samples)
+        return head_loss(feats, samples)
+
+    monkeypatch.setattr(mixer, 'mix', mix)
+    monkeypatch.setattr(model.head, 'loss', loss)
     losses = model.loss(torch.rand(6, 3, size, size), data()['data_samples'])
     return mixes[0], torch.stack(labels), losses
 
@@ -242,11 +250,14 @@ def test_compile() -> None:
 def test_sumix_is_given_the_shares_of_the_policy(policy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     head = dict(type='mmmix.SUMixVisionTransformerClsHead', num_classes=5, in_channels=16)
     model = network({**VIT, 'head': head}, dict(type='mmmix.CutMix', labels=dict(type=f'mmmix.{policy}')))
-    given = []
+    given: list[Mix] = []
     loss_mix = model.head.loss_mix
-    monkeypatch.setattr(
-        model.head, 'loss_mix', lambda feats, mix, clean: given.append(mix) or loss_mix(feats, mix, clean)
-    )
+
+    def noted(feats: Any, mix: Mix, clean: Any) -> dict:
+        given.append(mix)
+        return loss_mix(feats, mix, clean)
+
+    monkeypatch.setattr(model.head, 'loss_mix', noted)
     model.loss(torch.rand(6, 3, 32, 32), data()['data_samples'])
     mix = given[0]
     own = mix.pool_scores[:6] * mix.lam[:, None] + mix.pool_scores[mix.partner] * mix.lam_partner[:, None]
@@ -426,12 +437,13 @@ def test_decoupled_mix_loss_and_smoothed_or_whole_labels() -> None:
     smooth = F.one_hot(labels, 6) * 0.9 + 0.1 / 6
     torch.testing.assert_close(loss(logits, smooth), F.cross_entropy(logits, smooth))
     loss(logits, F.one_hot(labels, 6) * 0.6 + F.one_hot(labels.flip(0), 6) * 0.4).backward()
-    assert bool(torch.isfinite(logits.grad).all())
+    assert logits.grad is not None and bool(torch.isfinite(logits.grad).all())
 
 
 @pytest.mark.parametrize('kind', ['ImageClassifier', 'mmmix.MixClassifier'])
 def test_decoupled_mix_loss_under_stock_heads(kind: str) -> None:
-    head = dict(RESNET['head'], loss=dict(type='mmmix.DecoupledMixLoss', eta=0.2))
+    stock: dict[str, Any] = RESNET
+    head = {**stock['head'], 'loss': dict(type='mmmix.DecoupledMixLoss', eta=0.2)}
     train_cfg = dict(augments=dict(type='mmmix.CutMix', lam_mode='elem'))
     cfg = dict(RESNET, type=kind, head=head, train_cfg=train_cfg, data_preprocessor=dict(num_classes=5))
     model = MODELS.build(deepcopy(cfg))
@@ -441,6 +453,7 @@ def test_decoupled_mix_loss_under_stock_heads(kind: str) -> None:
 
 
 def test_sumix_refuses_it() -> None:
+    learned: dict[str, Any] = SUMIX
     with pytest.raises(ValueError) as caught:
-        classifier({**SUMIX, 'head': dict(SUMIX['head'], loss=dict(type='mmmix.DecoupledMixLoss'))})
+        classifier({**learned, 'head': {**learned['head'], 'loss': dict(type='mmmix.DecoupledMixLoss')}})
     assert 'DecoupledMixLoss' in str(caught.value) and '\n' not in str(caught.value)

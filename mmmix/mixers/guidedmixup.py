@@ -9,7 +9,7 @@ from torch import Tensor
 from ..part import Guide, Labels, Partners, build_part
 from ..registry import BATCH_AUGMENTS, TASK_UTILS
 from .mix import Mixer
-from .resample import shares_of_cells
+from .resample import pixels_to_cells, shares_of_cells
 from .saliencymix import SPECTRAL
 
 
@@ -85,6 +85,7 @@ class GuidedMixup(Mixer):
             ours = self.importance(own), self.importance(other)
             mine, theirs = (smoothed(maps, self.kernel, self.blur) for maps in ours)
         else:
+            maps = pixels_to_cells(maps, own.shape[2], own.shape[3])
             mine, theirs = maps, maps.index_select(0, self._scene.partner)
         both = mine + theirs
         mask = torch.where(both > 0, mine / both, 0.5)

@@ -55,6 +55,8 @@ class KeepPaste(Mixer):
 
     label_preserving = True
     needs_model = True
+    # The clean views are images.
+    mixes_features = False
 
     def __init__(
         self,
