@@ -72,8 +72,8 @@ def cifar10(result: dict[str, Any]) -> None:
     epochs = sorted({cell['epochs'] for cell in cells})
     text = (
         'Accuracy in percent: on test images, and in eval mode on training images that are clean or went through '
-        f'either method at that length. {" and ".join(map(str, epochs))} epochs on 5,000 images are a small fraction of '
-        "the paper's 200 epochs on 50,000: differences of a point or two between rows are within the noise of such runs."
+        f'either method at that length. {" and ".join(map(str, epochs))} epochs on 5,000 images are a small fraction '
+        "of the paper's 200 epochs on 50,000: differences of a point or two are within the noise of such runs."
     )
     page('cifar10', 'Cutout against KeepCutout', text, result['about'], [table(head, rows)])
 
@@ -87,9 +87,9 @@ def fidelity(result: dict[str, Any]) -> None:
         rows = [[row[key] for key in keys] for row in result['randaugment']]
         tables.append('## Two networks, each asked about both\n\n' + table(head, rows))
     if 'magnitude' in result:
-        keys = ('magnitude', 'RandAugment', 'KeepRandAugment')
-        rows = [[row[key] for key in keys] for row in result['magnitude']]
-        tables.append('## One network, several magnitudes\n\n' + table(list(keys), rows))
+        columns = ['magnitude', 'RandAugment', 'KeepRandAugment']
+        rows = [[row[key] for key in columns] for row in result['magnitude']]
+        tables.append('## One network, several magnitudes\n\n' + table(columns, rows))
     head = ['method', 'saliency', 'area', 'saliency with a keep', 'area with a keep']
     rows = [[row['method'], *(row[key] for key in list(row)[1:])] for row in result['mass']]
     tables.append('## Shares of saliency and of area that are removed\n\n' + table(head, rows))

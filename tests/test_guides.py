@@ -381,6 +381,24 @@ def test_token_grids() -> None:
         token_grid(24, 224, 224)
 
 
+@pytest.mark.parametrize(
+    ('parts', 'guide', 'width'),
+    [
+        (RESNET, dict(type='mmmix.InputGradient'), 64),
+        (RESNET, dict(type='mmmix.ClassActivation'), 64),
+        (SWIN, dict(type='mmmix.Attention'), 32),
+    ],
+)
+def test_guide_and_head_share_one_clean_pass(parts: dict, guide: dict, width: int) -> None:
+    head = dict(type='mmmix.SUMixHead', num_classes=10, in_channels=width, clean_pass='detached')
+    augment = dict(type='mmmix.KeepCutMix', guide=guide, lam_mode='elem')
+    model = MixClassifier(**{**parts, 'head': head}, train_cfg=dict(augments=augment)).train()
+    passes = []
+    model.backbone.register_forward_hook(lambda module, args, output: passes.append(module.training))
+    model.loss(torch.rand(4, 3, 32, 32), samples(4))
+    assert passes == [False, True]
+
+
 # ------------------------------------------------------------------------------------------------------------ no trace
 
 

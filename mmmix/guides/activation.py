@@ -7,17 +7,17 @@ from torch import Tensor, nn
 from ..part import Guide
 from ..registry import TASK_UTILS
 from .gradient import untouched
-from .module_path import last_tensor, module_at, output_at, token_grid
+from .module_path import last_tensor, module_at, recorded, run, token_grid
 
 
 @TASK_UTILS.register_module()
 class ClassActivation(Guide):
     r"""Class activation maps: the last feature map, weighed by how the head's linear layer weighs its channels.
 
-    `Learning Deep Features for Discriminative Localization <https://arxiv.org/abs/1512.04150>`_. The map :math:`\sum_k
-    w_{ck} f_k` of class c is brought to a minimum of 0 and to the images' size bilinearly; adding a constant leaves the
-    order of equal boxes as it is. Forward only, in eval mode; the pass stops at the feature map. In a network that ends
-    in tokens (N, L, C) the patches are taken as a map.
+    `Learning Deep Features for Discriminative Localization <https://arxiv.org/abs/1512.04150>`_. The map
+    :math:`\sum_k w_{ck} f_k` of class c is brought to a minimum of 0 and to the images' size bilinearly; adding a
+    constant leaves the order of equal boxes as it is. Forward only, in eval mode, in the step's one clean pass where
+    that is still to run. In a network that ends in tokens (N, L, C) the patches are taken as a map.
 
     Args:
         at (str): Path of the module that gives the feature map. Defaults to ``'backbone'``, of which the last map is
@@ -76,9 +76,13 @@ class ClassActivation(Guide):
         size = images.shape[-2:]
         with torch.autocast(images.device.type, enabled=False):
             dtype = linear.weight.dtype
-            with untouched(model):
-                output = output_at(model, self.at, images.detach().to(dtype))
-            maps = as_map(last_tensor(output, lambda tensor: tensor.ndim in (3, 4)), *size).float()
+            with untouched(model), recorded(module_at(model, self.at)) as heard:
+                run(model, images.to(dtype))
+            if not heard:
+                raise ValueError(
+                    f"ClassActivation: '{self.at}' takes no part in the forward pass: name another module."
+                )
+            maps = as_map(last_tensor(heard[-1], lambda tensor: tensor.ndim in (3, 4)), *size).float()
             if maps.shape[1] != linear.in_features:
                 raise ValueError(
                     f"ClassActivation: '{self.at}' has {maps.shape[1]} channels but '{self.classifier}' takes "

@@ -17,10 +17,11 @@ from .module_path import module_at, run
 class Attention(Guide):
     """What a transformer attends to: the attention of one block, averaged over its heads.
 
-    In a ViT it is what the class token pays to each patch; without a class token, what all patches pay on average. In
-    a Swin it is what each token is paid by its window on average, put together from all windows. The map is brought to
-    the images' size bilinearly. Forward only, in eval mode: the attention is worked out from the block's own queries
-    and keys (ViT) or heard from its softmax (Swin) by a temporary hook.
+    In a ViT it is what the class token pays to each patch; without a class token, what all patches pay on average. In a
+    Swin it is what each token is paid by its window on average, put together from all windows. The map is brought to
+    the images' size bilinearly. Forward only, in eval mode, in the step's one clean pass where that is still to run:
+    the attention is worked out from the block's own queries and keys (ViT) or heard from its softmax (Swin) by a
+    temporary hook.
 
     It is the attention that TransMix (`arXiv:2111.09833 <https://arxiv.org/abs/2111.09833>`_) reads labels from. Inside
     :class:`mmmix.MixClassifier` it shares the step's one clean pass, unless that ran before.
@@ -82,6 +83,6 @@ class Attention(Guide):
                 if shared is not None and not shared.ran:
                     _ = shared.outputs
                 else:
-                    run(model, images.detach().to(dtype))
+                    run(model, images.to(dtype))
             found = maps(size[0], size[1])[: len(images)]
             return F.interpolate(found, size, mode='bilinear', align_corners=False)

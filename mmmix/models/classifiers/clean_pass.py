@@ -30,6 +30,11 @@ class CleanPass:
         self._leaf: Tensor | None = None
 
     @property
+    def fresh(self) -> bool:
+        """Whether the pass is still to run, in eval mode: who listens to modules by hooks may then run it and hear."""
+        return self._outputs is None and self.mode == 'detached'
+
+    @property
     def features(self) -> Tensor:
         """``(M, D)`` features in front of the last linear layer."""
         return self.outputs[0]
@@ -86,6 +91,7 @@ class CleanPass:
         found, self._outputs = input_gradient(self.model, self.images, self.scores, target, self._forward)
         return found
 
+    @torch.compiler.disable
     def _forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         feats = self.model.extract_feat(images)
         return self.model.head.pre_logits(feats), self.model.head(feats)
