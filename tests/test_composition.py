@@ -163,6 +163,17 @@ def test_depths(row: Row, sumix: bool) -> None:
     step(build(args, kind, sumix), steps=1)
 
 
+@pytest.mark.parametrize('sumix', [False, True], ids=['plain', 'sumix'])
+@pytest.mark.parametrize('partners', ['permutation', 'hard'])
+@pytest.mark.parametrize('mode', ['batch', 'elem'])
+def test_all_at_once(sumix: bool, partners: str, mode: str) -> None:
+    """Hard partners, a cut that spares what matters, inside the network, with noisy labels."""
+    args = dict(type='mmmix.CutMix', keep=KEEP, partners=PARTNERS[partners], labels=dict(type='mmmix.LUMix'))
+    step(build({**args, 'at': ['', 'backbone.layer1', 'backbone.layer2'], 'lam_mode': mode}, 'cnn', sumix), steps=6)
+    tokens = dict(args, keep=None, labels=dict(type='mmmix.TransMix'), lam_mode=mode)
+    step(build(tokens, 'vit', sumix), steps=3)
+
+
 @ROWS
 @pytest.mark.parametrize('policy', ['Area', 'TransMix', 'ProgressiveAttention', 'TLAlign', 'LUMix'])
 def test_policies(row: Row, policy: str) -> None:

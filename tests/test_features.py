@@ -168,7 +168,7 @@ def test_sumix_gets_the_clean_logits_of_the_whole_pool() -> None:
     passes, sizes = count_passes(model), []
     model.backbone.layer3.register_forward_pre_hook(lambda m, args: sizes.append(len(args[0])))
     losses = model.loss(torch.rand(6, 3, 32, 32), data()['data_samples'])
-    assert passes == [8, 8] and sizes == [6, 8]
+    assert passes == [8, 8] and sorted(sizes) == [6, 8]
     (losses['loss'] + losses['loss_reg']).backward()
 
 

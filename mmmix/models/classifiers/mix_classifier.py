@@ -244,12 +244,19 @@ class MixClassifier(ImageClassifier):
         self._step.mixer = augment
         at = augment.draw_depth() if augment is not None else ''
         scene = None if augment is None or not at else augment.meet(inputs, scores)
+        if scene is not None and augment is not None:
+            augment.ask_guides(scene)
         mix = Mix.unmixed(images, scores) if augment is None or at else augment.mix(inputs, scores)
         policy = None if augment is None else augment.labels
+        takes_mix = hasattr(self.head, 'loss_mix')
+        clean = self.clean_pass() if takes_mix and (mix.mixed or scene is not None) else None
+        if clean is not None:
+            # Now, and not when the head asks: the logits heard below must be those of the mixed images, and a compiled
+            # network forbids another pass through its batch statistics before it went backward.
+            clean.outputs  # noqa: B018
         with ExitStack() as stack:
             relabel = None
             if scene is not None and augment is not None:
-                augment.ask_guides(scene)
                 told = stack.enter_context(tapped(self, augment, scene, at))
             if policy is not None and policy.after_forward:
                 relabel = stack.enter_context(policy.watch(self))
@@ -263,13 +270,11 @@ class MixClassifier(ImageClassifier):
         if relabel is not None and mix.mixed:
             with torch.no_grad():
                 mix = relabel(mix, lambda: self.head(feats))
-        takes_mix = hasattr(self.head, 'loss_mix')
-        clean = self.clean_pass() if mix.mixed and takes_mix else None
-        if clean is not None:
-            clean.outputs  # noqa: B018 - runs now, so that the logits heard below are those of the mixed images
+        if self.on_mix is not None and not foreign:
+            self.on_mix(mix)
         with recorded_logits(self.head) as outputs:
             if takes_mix:
-                losses = self.head.loss_mix(feats, mix, clean)
+                losses = self.head.loss_mix(feats, mix, clean if mix.mixed else None)
             else:
                 losses = self.head.loss(feats, soft_samples(mix.scores))
         logits = outputs.pop()
