@@ -250,12 +250,22 @@ def test_compile_has_breaks_but_no_errors(network: dict) -> None:
 
 
 @pytest.mark.slow
-def test_compile_with_inductor() -> None:
-    model = classifier(SUMIX)
-    model.forward = torch.compile(model.forward)
+@pytest.mark.parametrize('clean_pass', ['train', 'detached'])
+def test_compile_with_inductor(clean_pass: str) -> None:
+    """Two passes through the same batch norms, one of them compiled: losses and gradients are those without."""
+    network = {**SUMIX, 'head': dict(clean_pass=clean_pass, **SUMIX['head'])}
+    plain, compiled = classifier(network), classifier(network)
+    compiled.load_state_dict(plain.state_dict())
+    compiled.forward = torch.compile(compiled.forward)
     for _ in range(2):
-        losses = model(torch.rand(6, 3, 32, 32), data()['data_samples'], mode='loss')
-        sum(v for k, v in losses.items() if 'loss' in k).backward()
+        inputs, samples = torch.rand(6, 3, 32, 32), data()['data_samples']
+        for model in (plain, compiled):
+            torch.manual_seed(2)
+            model.zero_grad()
+            losses = model(inputs, samples, mode='loss')
+            sum(v for k, v in losses.items() if 'loss' in k).backward()
+        for one, two in zip(plain.parameters(), compiled.parameters(), strict=True):
+            torch.testing.assert_close(one.grad, two.grad, rtol=1e-3, atol=1e-4)
 
 
 def test_the_checkpoint_is_a_plain_classifiers() -> None:

@@ -100,7 +100,7 @@ def test_batch_norm_statistics(clean_pass, updates):
     assert {int(norm.num_batches_tracked) for norm in norms} == {updates}
     assert all(norm.training for norm in norms)
     # The statistics are those of the passes in train mode and of nothing else.
-    for images in seen[:updates]:
+    for images in seen[-updates:]:
         twin.extract_feat(images)
     for (name, ours), theirs in zip(model.named_buffers(), twin.buffers(), strict=True):
         torch.testing.assert_close(ours, theirs, msg=name)
@@ -162,15 +162,17 @@ def test_partners_outside_the_batch_get_their_own_clean_logits():
     model.backbone.register_forward_pre_hook(lambda module, args: passes.append(args[0]))
     images = torch.rand(6, 3, 16, 16)
     losses = model.loss(images, samples())
-    assert [len(seen) for seen in passes] == [6, 9]
-    torch.testing.assert_close(passes[1], torch.cat([images, extra]))
+    assert [len(seen) for seen in passes] == [9, 6]
+    torch.testing.assert_close(passes[0], torch.cat([images, extra]))
     assert bool(torch.isfinite(losses['loss']))
 
 
 @pytest.mark.parametrize('mixer', ['Mixup', 'CutMix'])
 def test_head_uses_the_options_it_was_given(mixer):
     """The head's losses are those of `sumix_terms` with the very same options, weighed by gamma."""
-    options: dict[str, Any] = dict(scale=3.0, lam_reduction='batch', relabel=True, regularizer='both')
+    options: dict[str, Any] = dict(
+        scale=3.0, lam_reduction='batch', relabel=True, regularizer='both', distance='absolute'
+    )
     model = classifier(RESNET, dict(type=f'mmmix.{mixer}'), gamma=0.25, **options).eval()
     mix = next(model.mixers()).mix(torch.rand(6, 3, 16, 16), torch.eye(6, 5))
     clean = CleanPass(model, mix.pool, mix.pool_scores)

@@ -256,6 +256,7 @@ class Mixer(Part):
             self._scene = None
         return mixed, replace(mix, images=scene.own, pool=scene.pool, at=at) if at else mix
 
+    @torch.compiler.disable
     def draw_depth(self) -> str:
         """One of the places in ``at``, drawn on the host."""
         return self.at[0] if len(self.at) == 1 else self.at[int(torch.randint(len(self.at), ()))]

@@ -93,5 +93,12 @@ class CleanPass:
 
     @torch.compiler.disable
     def _forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        feats = self.model.extract_feat(images)
-        return self.model.head.pre_logits(feats), self.model.head(feats)
+        # In train mode the mixed images go through the same batch norms afterwards. A compiled network then writes into
+        # statistics that this graph holds on to, though it never reads them: the hooks keep autograd from objecting.
+        with torch.autograd.graph.saved_tensors_hooks(_as_it_is, _as_it_is):
+            feats = self.model.extract_feat(images)
+            return self.model.head.pre_logits(feats), self.model.head(feats)
+
+
+def _as_it_is(saved: Tensor) -> Tensor:
+    return saved

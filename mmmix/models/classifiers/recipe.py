@@ -31,8 +31,9 @@ class Recipe:
         """All mixers of this package in the recipe."""
         yield from (augment for augment in self.augments if isinstance(augment, Mixer))
 
+    @torch.compiler.disable
     def choose(self) -> Callable | None:
-        """Draw one of the mixers, on the host."""
+        """Draw one of the mixers, on the host; a compiled network must not draw otherwise than one that is not."""
         if self.probs is None:
             return self.augments[int(torch.randint(len(self.augments), ()))]
         return self.augments[int(torch.multinomial(self.probs, 1))]

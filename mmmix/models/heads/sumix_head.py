@@ -33,7 +33,7 @@ def sumix_terms(
     lam_reduction: str = 'sample',
     relabel: bool = True,
     regularizer: str | None = 'both',
-    distance: str = 'absolute',
+    distance: str = 'signed',
     label_smoothing: float = 0.0,
 ) -> dict[str, Tensor]:
     """The mathematics of `SUMix <https://arxiv.org/abs/2407.07805>`_, for a whole batch at once.
@@ -46,8 +46,9 @@ def sumix_terms(
     The released distance is the softmax of the *signed* difference of two predictions. At the label's own class that
     difference is 0 for a mixed image that looks like the clean one and -1 for one that looks nothing like it, so the
     label whose image is hidden gains weight: the opposite of what the paper says of its Eq. 4. ``distance='absolute'``
-    takes the magnitude of the difference and does what the paper says, so it is the default; ``distance='signed',
-    lam_reduction='batch', scale=None`` is the released code. ``benchmarks/sumix_shares.md`` has both, measured.
+    takes the magnitude of the difference and does what the paper says. This function keeps to the formulas as they were
+    released, ``'signed'``; the heads choose ``'absolute'``. With ``lam_reduction='batch', scale=None`` beside
+    ``'signed'`` it is the released code. ``benchmarks/sumix_shares.md`` has both, measured.
 
     With ``scale=100`` and few classes the entries of the distances are large, about ``scale / sqrt(K)``, so that
     ``exp(-distance)`` is nearly 0 for every class and ``loss_reg`` is nearly ``log(K)`` without a gradient: see the
@@ -67,8 +68,8 @@ def sumix_terms(
         lam_reduction (str): ``'sample'`` or ``'batch'``. Defaults to ``'sample'``.
         relabel (bool): Whether to learn the shares; otherwise the losses use ``lam``. Defaults to True.
         regularizer (str, optional): ``'semantic'``, ``'uncertainty'``, ``'both'`` or None. Defaults to ``'both'``.
-        distance (str): ``'absolute'`` (the paper's text) or ``'signed'`` (the released code). Defaults to
-            ``'absolute'``.
+        distance (str): ``'signed'`` (the released code) or ``'absolute'`` (the paper's text). Defaults to
+            ``'signed'``.
         label_smoothing (float): Smoothing of the cross entropy on the mixed images. Defaults to 0.0.
 
     Returns:
