@@ -14,7 +14,8 @@ class DecoupledMixLoss(nn.Module):
     the classes a and b, the loss is the cross entropy with the soft label plus
 
     .. math::
-        \eta \left( -\log \frac{e^{z_a}}{\sum_{c \ne b} e^{z_c}} - \log \frac{e^{z_b}}{\sum_{c \ne a} e^{z_c}} \right).
+        \eta \left( -\lambda \log \frac{e^{z_a}}{\sum_{c \ne b} e^{z_c}}
+        - (1 - \lambda) \log \frac{e^{z_b}}{\sum_{c \ne a} e^{z_c}} \right).
 
     It takes the place of the loss of any head, ``head=dict(loss=dict(type='mmmix.DecoupledMixLoss'))``, with any mixer,
     under ``ImageClassifier`` as well as :class:`mmmix.MixClassifier`: a and b are the two largest entries of the soft
@@ -27,7 +28,7 @@ class DecoupledMixLoss(nn.Module):
     Args:
         eta (float): Weight of the second term. Defaults to 0.1.
         weighted (bool): Whether the two parts of the second term are weighted by the label's shares, ``lam`` and
-            ``1 - lam``. The released code has both at full weight. Defaults to False.
+            ``1 - lam``. False gives both full weight, as in OpenMixup's code. Defaults to True.
         threshold (float): A class whose entry does not exceed this above the smallest entry of the label is not part of
             the mix. Defaults to 0.001.
         reduction (str): ``'mean'``, ``'sum'`` or ``'none'``. Defaults to ``'mean'``.
@@ -41,14 +42,14 @@ class DecoupledMixLoss(nn.Module):
         >>> from mmmix import DecoupledMixLoss
         >>> logits = torch.zeros(1, 4)
         >>> scores = torch.tensor([[0.7, 0.3, 0.0, 0.0]])
-        >>> round(float(DecoupledMixLoss(eta=0.1)(logits, scores)), 4)  # log(4) + 0.1 * 2 * log(3)
-        1.606
+        >>> round(float(DecoupledMixLoss(eta=0.1)(logits, scores)), 4)  # log(4) + 0.1 * log(3)
+        1.4962
     """
 
     def __init__(
         self,
         eta: float = 0.1,
-        weighted: bool = False,
+        weighted: bool = True,
         threshold: float = 1e-3,
         reduction: str = 'mean',
         loss_weight: float = 1.0,
