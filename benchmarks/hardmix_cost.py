@@ -122,7 +122,7 @@ def bookkeeping(batch: int) -> dict[str, float]:
         pool.observe(images, scores, list(range(start, start + batch)))
     costs[f'pool: partners for a batch of {batch} x 3 x 32 x 32'] = median_ms(lambda: pool(images, scores), 200)
     sample_idx = order[:batch].tolist()
-    costs[f'pool: admission from a batch of {batch}, all but a few not hard'] = median_ms(
+    costs[f'pool: admission from a batch of {batch}, random samples'] = median_ms(
         lambda: pool.observe(images, scores, sample_idx), 200
     )
     hard = list(range(256, 256 + batch))
