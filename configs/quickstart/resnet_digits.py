@@ -12,7 +12,8 @@ model = dict(
             prob=0.5,
             partners=dict(type='mmmix.HardPool', size=128, min_size=16, prob=0.5),
             keep=dict(type='mmmix.SelectiveCut', guide=dict(type='mmmix.InputGradient'), tau=0.6),
-        )),
+        )
+    ),
 )
 
 custom_hooks = [dict(type='mmmix.HardSampleHook', fraction=0.2, warmup_epochs=1)]
