@@ -47,6 +47,6 @@ def test_files_that_are_named_exist() -> None:
 
 def test_make_targets_that_are_named_exist() -> None:
     makefile = (ROOT / 'Makefile').read_text(encoding='utf-8')
-    targets = set(re.findall(r'`?make ([a-z-]+)', README))
+    targets = set(re.findall(r'(?:^|`)make ([a-z-]+)', README, re.MULTILINE))
     assert {'quickstart', 'test'} <= targets
     assert all(re.search(rf'^{target}:', makefile, re.MULTILINE) for target in targets)
