@@ -118,6 +118,9 @@ def test_persistent_workers_and_a_switched_recipe(tmp_path: Path, iterations: bo
     runner = Runner.from_cfg({'experiment_name': f'workers{iterations}', **settings})
     runner.register_hook(Look())
     runner.train()
+    # Left to the garbage collector, workers of an endless loop take their time.
+    workers = getattr(runner.train_loop, 'dataloader_iterator', runner.train_dataloader)._iterator
+    workers._shutdown_workers()
     dataset = runner.train_dataloader.dataset
     assert labels == {i: dataset.get_data_info(i)['gt_label'] for i in range(40)}
     assert sizes == ([8] * 15 if iterations else [8] * 5 + [12] * 10)

@@ -88,13 +88,14 @@ def test_workers_that_run_already_are_started_again_and_lose_nothing() -> None:
 
     plain = loop_of(InfiniteSampler(dataset, seed=3))
     expected = [next(plain.dataloader_iterator._iterator) for _ in range(5)]  # type: ignore[attr-defined]
-    del plain
+    plain.dataloader_iterator._iterator._shutdown_workers()  # type: ignore[attr-defined]
     loop = loop_of(InfiniteSampler(dataset, seed=3))
     identify_samples(loop)
     got = [next(loop.dataloader_iterator._iterator) for _ in range(5)]  # type: ignore[attr-defined]
     assert all(torch.equal(a['inputs'], b['inputs']) for a, b in zip(expected, got, strict=True))
     assert all(labels[i] == label for i, label in labels_by_index(got))
     assert {i for i, _ in labels_by_index(got)} == set(range(len(dataset)))
+    loop.dataloader_iterator._iterator._shutdown_workers()  # type: ignore[attr-defined]
 
 
 def test_a_sample_that_another_one_stood_in_for_is_unknown() -> None:
