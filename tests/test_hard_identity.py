@@ -68,6 +68,7 @@ def test_persistent_workers_over_two_epochs() -> None:
     identify_samples(loop)
     for _ in range(2):
         assert sorted(labels_by_index(loop.dataloader)) == list(enumerate(labels))
+    loop.dataloader._iterator._shutdown_workers()  # type: ignore[union-attr]
 
 
 def test_workers_that_get_a_pickled_copy() -> None:
