@@ -341,6 +341,8 @@ class Mixer(Part):
         if share.numel() == 1:
             share = torch.full((len(images),), float(share), device=images.device)
         mask, other = self.draw(images, gathered, share)
+        # Inside a network the mask may be worked out from features that carry a graph; the label has no part in it.
+        mask = mask.detach()
         mixes_in_place = other is gathered is not images and not (gathered.requires_grad or images.requires_grad)
         if mask.dtype == torch.bool:
             return torch.where(mask, images, other, out=other if mixes_in_place else None), mask
