@@ -1,7 +1,7 @@
 """Draw mixed batches of a config's own training data: ``python tools/browse_mix.py CONFIG --output PICTURE.png``."""
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -10,11 +10,14 @@ from mmengine.config import Config, DictAction
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, load_checkpoint
+from mmpretrain.models.utils.batch_augments import RandomBatchAugment
 from mmpretrain.registry import MODELS
 from torch import Tensor
 
-from mmmix import Mix, Mixer, cli, draw_mix
-from mmmix.models.classifiers.mix_classifier import scores_of
+from mmmix import Mix, MixClassifier, Mixer, cli, draw_mix
+from mmmix.keep import QuantileKeep, choices_of
+from mmmix.models.classifiers.targets import scores_of
+from mmmix.registry import BATCH_AUGMENTS
 
 
 def parse_args() -> Namespace:
@@ -27,6 +30,9 @@ def parse_args() -> Namespace:
     parser.add_argument('config', help='a config whose `train_cfg` names mixers of mmmix')
     parser.add_argument('--output', '-o', default='mixed_batch.png', help='the picture; default: mixed_batch.png')
     parser.add_argument('--checkpoint', help='weights for guides that look at the model; default: as initialised')
+    parser.add_argument(
+        '--all', action='store_true', help='draw all mixers, with their defaults, in place of those of the config'
+    )
     parser.add_argument('--rows', type=int, default=6, help='how many images of each mixer; default: 6')
     parser.add_argument('--seed', type=int, default=0, help='which batch and which mix; default: 0')
     parser.add_argument(
@@ -53,22 +59,55 @@ def first_mix(mixer: Mixer, images: Tensor, scores: Tensor) -> Mix:
         mixer.prob = prob
 
 
-def guide_maps(mixer: Mixer, mix: Mix, scores: Tensor) -> dict[str, Tensor]:
-    """What the mixer's guides say about the own images.
+def mix_and_maps(mixer: Mixer, images: Tensor, scores: Tensor) -> tuple[Mix, dict[str, Tensor]]:
+    """Mix a batch, and tell what the mixer's guide and keep looked at.
 
     Args:
         mixer (Mixer): The mixer.
-        mix (Mix): A batch that it mixed.
+        images (Tensor): ``(N, C, H, W)``.
         scores (Tensor): ``(N, K)`` clean labels.
 
     Returns:
-        dict[str, Tensor]: ``(N, 1, H, W)`` importance under the name of each guide.
+        tuple[Mix, dict[str, Tensor]]: The mix, and columns of the picture, ``(N, 1, H, W)`` each: what the guide says;
+        with a keep also the importance of the box around each centre, and in the last one only where the box may fall.
     """
-    guides = [guide for guide in (mixer.guide, getattr(mixer.keep, 'guide', None)) if guide is not None]
-    return {type(guide).__name__: guide(mix.pool[: len(scores)], scores) for guide in guides}
+    if not isinstance(mixer.keep, QuantileKeep):
+        mix = first_mix(mixer, images, scores)
+        guide = mixer.guide
+        maps = {} if guide is None else {type(guide).__name__: guide(mix.pool[: len(scores)], scores)}
+        return mix, maps
+    with choices_of(mixer.keep) as choices:
+        mix = first_mix(mixer, images, scores)
+    (choice,) = choices
+    nowhere = torch.tensor(float('nan'))
+    return mix, {
+        type(mixer.keep.guide).__name__: choice.importance,
+        'box around': torch.where(choice.candidates, choice.sums, nowhere)[:, None],
+        'allowed': torch.where(choice.allowed, choice.sums, nowhere)[:, None],
+    }
 
 
-def draw(config: Config, checkpoint: str | None, rows: int, seed: int) -> Tensor:
+def every_mixer(model: MixClassifier) -> Iterator[Mixer]:
+    """All registered mixers with their defaults, as far as they fit the network; the others are named.
+
+    Args:
+        model (MixClassifier): What their guides look at.
+
+    Yields:
+        Mixer: A mixer in force in the model.
+    """
+    BATCH_AUGMENTS.import_from_location()
+    for name in sorted(BATCH_AUGMENTS.module_dict):
+        try:
+            model.data_preprocessor.batch_augments = RandomBatchAugment(dict(type=f'mmmix.{name}'))
+            (mixer,) = model.mixers()
+        except (TypeError, ValueError) as error:  # noqa: PERF203
+            print(f'{name} sits out: {error}')
+        else:
+            yield mixer
+
+
+def draw(config: Config, checkpoint: str | None, rows: int, seed: int, everything: bool = False) -> Tensor:
     """Draw one batch as every mixer of the config would mix it.
 
     Args:
@@ -76,6 +115,7 @@ def draw(config: Config, checkpoint: str | None, rows: int, seed: int) -> Tensor
         checkpoint (str, optional): Weights to load.
         rows (int): How many images of each mixer.
         seed (int): Seed of the batch and the mixes.
+        everything (bool): Draw all registered mixers in place of the config's. Defaults to False.
 
     Returns:
         Tensor: The picture, ``(H, W, 3)``, uint8.
@@ -88,8 +128,8 @@ def draw(config: Config, checkpoint: str | None, rows: int, seed: int) -> Tensor
     model.init_weights()
     if checkpoint is not None:
         load_checkpoint(model, cli.require_file(checkpoint, 'checkpoint'), map_location='cpu')
-    mixers: Sequence[Mixer] = list(model.mixers())
-    if not mixers:
+    mixers = every_mixer(model) if everything else iter(list(model.mixers()))
+    if not everything and not list(model.mixers()):
         cli.fail('the config names no mixer of mmmix: add e.g. model.train_cfg.augments.type=mmmix.CutMix')
     loader = Runner.build_dataloader(
         {**config.train_dataloader, 'num_workers': 0, 'persistent_workers': False}, seed=seed
@@ -100,9 +140,14 @@ def draw(config: Config, checkpoint: str | None, rows: int, seed: int) -> Tensor
     mean, std = (getattr(model.data_preprocessor, name, None) for name in ('mean', 'std'))
     pictures = []
     for mixer in mixers:
-        mix = first_mix(mixer, images, scores)
         with torch.no_grad():
-            maps = guide_maps(mixer, mix, scores)
+            try:
+                mix, maps = mix_and_maps(mixer, images, scores)
+            except (RuntimeError, ValueError) as error:
+                if not everything:
+                    raise
+                print(f'{type(mixer).__name__} sits out: {error}')
+                continue
         pictures.append(torch.from_numpy(draw_mix(mix, mean, std, classes, maps, rows, title=type(mixer).__name__)))
     width = max(picture.shape[1] for picture in pictures)
     padded = [torch.nn.functional.pad(p, (0, 0, 0, width - p.shape[1]), value=255) for p in pictures]
@@ -114,7 +159,7 @@ def main() -> None:
     args = parse_args()
     config = Config.fromfile(cli.require_file(args.config, 'config'))
     config.merge_from_dict(args.cfg_options or {})
-    picture = draw(config, args.checkpoint, args.rows, args.seed)
+    picture = draw(config, args.checkpoint, args.rows, args.seed, args.all)
     Path(args.output).parent.mkdir(parents=True, exist_ok=True)
     imsave(args.output, picture.numpy())
     print(f'Wrote {args.output}')
