@@ -143,8 +143,9 @@ def main() -> None:
     results: dict = dict(setting=setting, runs=[])
     if args.output.exists():
         found = json.loads(args.output.read_text())
-        if found['setting'] == setting:
-            results = found
+        if found['setting'] != setting:
+            parser.error(f'{args.output} holds runs of another setting, which stay: choose another --output')
+        results = found
     done = {(entry['arm'], entry['seed']) for entry in results['runs']}
     with tempfile.TemporaryDirectory() as folder:
         link_subset(args.data, Path(folder), args.images_per_class)
