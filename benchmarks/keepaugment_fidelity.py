@@ -5,7 +5,8 @@ The argument of the paper's Figure 2, measured in three tables:
 - ``randaugment``: two networks are trained alike, one with RandAugment and one with KeepRandAugment (the transform in
   front, ``KeepPaste`` on the device), and each is asked about training images augmented both ways.
 - ``magnitude``: the network that was trained with RandAugment, on images augmented by either at several magnitudes.
-- ``mass``: the share of the saliency of that network that Cutout and CutMix remove, with a selective cut and without.
+- ``mass``: the share of the saliency of a network that Cutout and CutMix remove, with a selective cut and without: of
+  that network, or of one that ``keepaugment_cifar10.py --weights`` saved.
 
     python benchmarks/keepaugment_fidelity.py DATA --epochs 8
 
@@ -143,6 +144,7 @@ def main() -> None:
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--images', type=int, default=1000, help='training images that are asked about')
     parser.add_argument('--magnitude', type=float, default=9)
+    parser.add_argument('--mass-weights', type=Path, help='weights of the network whose saliency is cut')
     parser.add_argument('--out', type=Path, default=Path(__file__).with_suffix('.json'))
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -177,6 +179,10 @@ def main() -> None:
         recipe=f'{args.epochs} epochs, batch {BATCH}, seed {args.seed}, two policies of magnitude {args.magnitude:g}',
         hardware=f'CPU, one thread of a shared machine; torch {torch.__version__}',
     )
+    if args.mass_weights is not None:
+        one = network(False)
+        one.load_state_dict(torch.load(args.mass_weights, weights_only=True))
+        about['mass'] = f'saliency of the network {args.mass_weights.stem} of keepaugment_cifar10.py'
     result = dict(about=about, randaugment=table, magnitude=magnitudes, mass=removed_mass(one, some))
     print(json.dumps(result, indent=2))
     args.out.write_text(json.dumps(result, indent=2) + '\n')
