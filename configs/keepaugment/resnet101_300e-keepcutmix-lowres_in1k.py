@@ -1,13 +1,3 @@
-_base_ = '_base_/resnet101_in1k.py'
+_base_ = 'resnet101_300e-keepcutmix_in1k.py'
 
-model = dict(
-    type='mmmix.MixClassifier',
-    train_cfg=dict(
-        augments=dict(
-            type='mmmix.KeepCutMix',
-            alpha=1.0,
-            tau=0.6,
-            guide=dict(type='mmmix.InputGradient', scale=0.5),
-        )
-    ),
-)
+model = dict(train_cfg=dict(augments=dict(guide=dict(type='mmmix.InputGradient', scale=0.5))))

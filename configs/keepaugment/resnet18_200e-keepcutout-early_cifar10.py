@@ -1,13 +1,7 @@
-_base_ = '_base_/resnet18_cifar10.py'
+_base_ = 'resnet18_200e-keepcutout_cifar10.py'
 
 model = dict(
-    type='mmmix.MixClassifier',
     train_cfg=dict(
-        augments=dict(
-            type='mmmix.KeepCutout',
-            length=16,
-            tau=0.6,
-            guide=dict(type='mmmix.EarlyHead', at='backbone.layer1', in_channels=64, loss_weight=0.3),
-        )
-    ),
+        augments=dict(guide=dict(type='mmmix.EarlyHead', at='backbone.layer1', in_channels=64, loss_weight=0.3))
+    )
 )

@@ -1,10 +1,1 @@
-# AutoAugment alone: the transform sends a clean view along, but nobody asks for it.
-_base_ = '_base_/wrn28-10_cifar10.py'
-
-train_pipeline = [
-    dict(type='RandomCrop', crop_size=32, padding=4),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    dict(type='mmmix.KeepAutoAugment', policies='cifar10'),
-    dict(type='PackInputs'),
-]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+_base_ = ['_base_/wrn28-10_cifar10.py', '_base_/autoaugment_cifar10.py']

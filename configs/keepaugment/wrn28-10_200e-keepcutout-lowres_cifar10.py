@@ -1,13 +1,3 @@
-_base_ = '_base_/wrn28-10_cifar10.py'
+_base_ = 'wrn28-10_200e-keepcutout_cifar10.py'
 
-model = dict(
-    type='mmmix.MixClassifier',
-    train_cfg=dict(
-        augments=dict(
-            type='mmmix.KeepCutout',
-            length=16,
-            tau=0.6,
-            guide=dict(type='mmmix.InputGradient', scale=0.5),
-        )
-    ),
-)
+model = dict(train_cfg=dict(augments=dict(guide=dict(type='mmmix.InputGradient', scale=0.5))))

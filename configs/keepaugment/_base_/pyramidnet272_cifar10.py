@@ -1,8 +1,4 @@
-_base_ = [
-    '../../_base_/datasets/cifar10_bs128.py',
-    '../../_base_/schedules/cifar_bs128_200e.py',
-    '../../_base_/default_runtime.py',
-]
+_base_ = ['../../_base_/schedules/cifar_bs128_200e.py', '../../_base_/default_runtime.py']
 
 model = dict(
     type='ImageClassifier',
@@ -15,5 +11,4 @@ model = dict(
 optim_wrapper = dict(optimizer=dict(lr=0.05, weight_decay=5e-5))
 param_scheduler = dict(_delete_=True, type='CosineAnnealingLR', by_epoch=True, T_max=1800, convert_to_iter_based=True)
 train_cfg = dict(max_epochs=1800, val_interval=10)
-train_dataloader = dict(batch_size=64)
 auto_scale_lr = dict(base_batch_size=64)

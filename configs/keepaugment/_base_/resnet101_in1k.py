@@ -1,7 +1,6 @@
 # CutMix's recipe for ImageNet, which the paper follows: 300 epochs, batch 256, three steps.
 _base_ = [
     'mmpretrain::_base_/models/resnet101.py',
-    'mmpretrain::_base_/datasets/imagenet_bs32.py',
     'mmpretrain::_base_/schedules/imagenet_bs256.py',
     '../../_base_/default_runtime.py',
 ]

@@ -1,8 +1,4 @@
-_base_ = [
-    '../../_base_/datasets/cifar10_bs128.py',
-    '../../_base_/schedules/cifar_bs128_200e.py',
-    '../../_base_/default_runtime.py',
-]
+_base_ = ['../../_base_/schedules/cifar_bs128_200e.py', '../../_base_/default_runtime.py']
 
 model = dict(
     type='ImageClassifier',

@@ -1,0 +1,5 @@
+# AutoAugment with the clean view packed for mmmix.KeepPaste.
+_base_ = 'autoaugment_cifar10.py'
+
+train_pipeline = [*_base_.train_pipeline[:-1], dict(type='PackInputs', algorithm_keys=('clean_view',))]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
