@@ -238,11 +238,27 @@ class Labels(Part):
 
 def with_shares(mix: 'Mix', lam: Tensor, lam_partner: Tensor) -> 'Mix':
     """The same mix with these label shares, ``(N,)`` each, and the scores that follow from them."""
-    own, other = mix.pool_scores[: len(lam)], mix.pool_scores.index_select(0, mix.partner)
+    scores = mix_scores(mix.pool_scores, mix.partner, lam, lam_partner)
+    return replace(mix, scores=scores, lam=lam, lam_partner=lam_partner)
+
+
+def mix_scores(pool_scores: Tensor, partner: Tensor, lam: Tensor, lam_partner: Tensor) -> Tensor:
+    """The mixed soft labels, ``(N, K)``, of the first rows of a pool and their partners in it, with shares ``(N,)``."""
+    own, other = pool_scores[: lam.shape[0]], pool_scores.index_select(0, partner)
     # One new tensor in place of four: with many classes the labels are not small.
-    scores = other.to(torch.promote_types(other.dtype, lam.dtype))
-    scores = scores.mul_(lam_partner[:, None]).addcmul_(own.to(scores.dtype), lam[:, None].to(scores.dtype))
-    return replace(mix, scores=scores.to(own.dtype), lam=lam, lam_partner=lam_partner)
+    dtype = torch.promote_types(own.dtype, lam.dtype)
+    scores = other.to(dtype).mul_(lam_partner[:, None])
+    return scores.addcmul_(own.to(dtype), lam[:, None].to(dtype)).to(own.dtype)
+
+
+def without_autocast(tensor: Tensor) -> AbstractContextManager:
+    """A context in which nothing on the tensor's device is autocast; for nothing where nothing is."""
+    kind = tensor.device.type
+    try:
+        enabled = torch.is_autocast_enabled(kind)
+    except TypeError:  # PyTorch below 2.4 cannot tell for one device
+        enabled = True
+    return torch.autocast(kind, enabled=False) if enabled else nullcontext()
 
 
 def build_part(cfg: Any, kind: type, role: str) -> Any:

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from ..part import Labels, Partners
 from ..registry import BATCH_AUGMENTS
-from .mix import Mixer, take_rows
+from .mix import Mixer
+from .pixels import take_rows
 
 
 @BATCH_AUGMENTS.register_module()

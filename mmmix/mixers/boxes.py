@@ -1,9 +1,18 @@
-"""Boxes as four ``(N,)`` integer tensors ``(top, bottom, left, right)``: pure functions, without synchronisation."""
+"""Boxes as ``(top, bottom, left, right)``: pure functions, without synchronisation.
+
+A side is an ``(N,)`` integer tensor, or, for one box that the host itself places, an integer: then nothing is launched.
+"""
+
+import math
+from typing import Any
 
 import torch
 from torch import Tensor
 
-Box = tuple[Tensor, Tensor, Tensor, Tensor]
+#: An ``(N,)`` integer tensor, or an integer.
+Side = Any
+Size = tuple[Side, Side]
+Box = tuple[Side, Side, Side, Side]
 
 
 def random_index(size: Tensor | int, count: int, device: torch.device) -> Tensor:
@@ -22,22 +31,34 @@ def random_index(size: Tensor | int, count: int, device: torch.device) -> Tensor
     return torch.minimum(drawn, size - 1) if isinstance(size, Tensor) else drawn.clamp_(max=size - 1)
 
 
-def area_size(share: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+def random_centre(like: Tensor | float, height: int, width: int) -> Size:
+    """Uniform pixels of an image: as many as ``like`` has rows, on its device, or one for a number."""
+    if isinstance(like, Tensor):
+        return torch.randint_like(like, height, dtype=torch.int64), torch.randint_like(like, width, dtype=torch.int64)
+    return int(torch.randint(height, ())), int(torch.randint(width, ()))
+
+
+def area_size(share: Tensor | float, height: int, width: int, margin: float = 0.0) -> Size:
     """CutMix's box: the sides of the image times ``sqrt(1 - share)``, rounded down.
 
     Args:
-        share (Tensor): ``(N,)`` share of the own image.
+        share (Tensor | float): ``(N,)`` share of the own image, in [0, 1], or one number.
         height (int): Image height.
         width (int): Image width.
+        margin (float): Added before rounding, in pixels. Defaults to 0.0.
 
     Returns:
-        tuple[Tensor, Tensor]: Heights and widths, ``(N,)``, int64.
+        Size: Heights and widths, ``(N,)``, int64, or two integers.
     """
-    side = (1 - share.double()).clamp(min=0).sqrt()
-    return (side * height).long(), (side * width).long()
+    if isinstance(share, Tensor):
+        sides = (1 - share.double()).sqrt_()
+        heights, widths = sides * height, sides * width
+        return (heights.add_(margin).long(), widths.add_(margin).long()) if margin else (heights.long(), widths.long())
+    side = math.sqrt(1 - share)
+    return int(side * height + margin), int(side * width + margin)
 
 
-def centred(cy: Tensor, cx: Tensor, heights: Tensor, widths: Tensor) -> Box:
+def centred(cy: Side, cx: Side, heights: Side, widths: Side) -> Box:
     """The boxes around the centres, not clipped: ``heights // 2`` rows lie above ``cy``."""
     top, left = cy - heights // 2, cx - widths // 2
     return top, top + heights, left, left + widths
@@ -46,20 +67,24 @@ def centred(cy: Tensor, cx: Tensor, heights: Tensor, widths: Tensor) -> Box:
 def clipped(box: Box, height: int, width: int) -> Box:
     """The part of each box that lies in the image."""
     top, bottom, left, right = box
-    return top.clamp(0, height), bottom.clamp(0, height), left.clamp(0, width), right.clamp(0, width)
+    if isinstance(top, Tensor):
+        return top.clamp(0, height), bottom.clamp(0, height), left.clamp(0, width), right.clamp(0, width)
+    top, bottom = (min(max(side, 0), height) for side in (top, bottom))
+    left, right = (min(max(side, 0), width) for side in (left, right))
+    return top, bottom, left, right
 
 
 def box_mask(box: Box, height: int, width: int) -> Tensor:
-    """The own image's mask for a cut: False inside the box, True outside.
+    """The own image's mask for a cut: False inside the box, which may stick out of the image, True outside.
 
     Returns:
         Tensor: ``(N, 1, H, W)``, bool.
     """
     top, bottom, left, right = (side[:, None] for side in box)
     y = torch.arange(height, device=top.device)
-    x = torch.arange(width, device=top.device)
-    rows, columns = (y >= top) & (y < bottom), (x >= left) & (x < right)
-    return ~(rows[:, None, :, None] & columns[:, None, None, :])
+    x = y if width == height else torch.arange(width, device=top.device)
+    beside = (y < top).logical_or_(y >= bottom), (x < left).logical_or_(x >= right)
+    return beside[0][:, None, :, None] | beside[1][:, None, None, :]
 
 
 def box_sums(maps: Tensor, heights: Tensor, widths: Tensor) -> tuple[Tensor, Tensor]:

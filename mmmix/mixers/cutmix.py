@@ -1,11 +1,13 @@
 """CutMix, and what all mixers that paste one box have in common."""
 
-import torch
+from typing import Any
+
 from torch import Tensor
 
 from ..registry import BATCH_AUGMENTS
-from .boxes import Box, area_size, box_mask, centred, clipped, random_index
+from .boxes import Box, Side, Size, area_size, box_mask, centred, clipped, random_centre
 from .mix import Mixer
+from .pixels import paste
 
 
 class BoxMixer(Mixer):
@@ -17,36 +19,37 @@ class BoxMixer(Mixer):
 
     cuts = True
 
-    def box_size(self, share: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
-        """Heights and widths of the boxes before they are clipped, ``(N,)`` each, for own shares ``(N,)``."""
+    def box_size(self, share: Any, height: int, width: int) -> Size:
+        """Heights and widths of the boxes before they are clipped, for own shares ``(N,)`` or one number."""
         return area_size(share, height, width)
 
-    def boxes(self, own: Tensor, share: Tensor) -> Box:
+    def boxes(self, own: Tensor, share: Tensor | float) -> Box:
         """Place the boxes: a uniform centre, clipped at the border, then moved by ``keep``.
 
         Args:
             own (Tensor): ``(N, C, H, W)`` images of the batch.
-            share (Tensor): ``(N,)`` own shares, or ``(1,)`` for one size in the whole batch.
+            share (Tensor | float): ``(N,)`` own shares, ``(1,)`` for one size in the whole batch, or a number for one
+                box on the host.
 
         Returns:
-            Box: Four integer tensors of as many boxes as shares, or ``(N,)`` with a ``keep``.
+            Box: Four integer tensors of as many boxes as shares, which may stick out of the image, or ``(N,)`` inside
+            it with a ``keep``; four integers for a number.
         """
         height, width = own.shape[-2:]
         full = self.box_size(share, height, width)
         box = self.place(*full, height, width)
         if self.keep is None:
             return box
-        top, bottom, left, right = (side.expand(len(own)) for side in box)
+        top, bottom, left, right = (side.expand(len(own)) for side in clipped(box, height, width))
         heights, widths = bottom - top, right - left
         importance = self.importance(own, self.keep.guide)
         at_border = heights < full[0], widths < full[1]
         cy, cx = self.keep(importance, heights, widths, at_border)
         return centred(cy, cx, heights, widths)
 
-    def place(self, heights: Tensor, widths: Tensor, height: int, width: int) -> Box:
-        """Where boxes of these sizes fall before ``keep`` moves them: a uniform centre, clipped at the border."""
-        cy, cx = (random_index(size, len(heights), heights.device) for size in (height, width))
-        return clipped(centred(cy, cx, heights, widths), height, width)
+    def place(self, heights: Side, widths: Side, height: int, width: int) -> Box:
+        """Where boxes of these sizes fall before they are clipped and ``keep`` moves them: a uniform centre."""
+        return centred(*random_centre(heights, height, width), heights, widths)
 
     def draw(self, own: Tensor, other: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """The mask of the boxes: one for the batch with ``'batch'``, which ``keep`` moves in each image by itself."""
@@ -91,9 +94,5 @@ class CutMix(BoxMixer):
         """One box for the whole batch is pasted as a slice, which moves only the box; all else is the general case."""
         if share.numel() > 1 or self.keep is not None:
             return super().blend(images, pool, partner, share)
-        top, bottom, left, right = (int(side) for side in self.boxes(images, share.cpu()))
-        mixed = images.clone()
-        mixed[..., top:bottom, left:right] = pool[..., top:bottom, left:right].index_select(0, partner)
-        mask = images.new_ones((1, 1, *images.shape[-2:]), dtype=torch.float32)
-        mask[..., top:bottom, left:right] = 0
-        return mixed, mask
+        top, bottom, left, right = box = clipped(self.boxes(images, float(share)), *images.shape[-2:])
+        return paste(images, box, pool[..., top:bottom, left:right], partner)

@@ -54,7 +54,7 @@ class Eraser(BoxMixer):
         if not isinstance(self.fill, str):
             return own.new_full((), self.fill)
         # Drawn by position and not by memory: the same noise for images in channels_last.
-        return torch.empty_like(own).copy_(torch.randn(own.shape, device=own.device))
+        return torch.randn(own.shape, device=own.device).to(own.dtype)
 
 
 @BATCH_AUGMENTS.register_module()

@@ -6,7 +6,7 @@ from torch import Tensor
 from ..part import Guide, Keep, Labels, Partners, build_part
 from ..partners import HardPool
 from ..registry import BATCH_AUGMENTS
-from .boxes import box_mask, centred, clipped
+from .boxes import box_mask, centred
 from .cutmix import CutMix
 
 
@@ -79,5 +79,5 @@ class HardMix(CutMix):
         height, width = own.shape[-2:]
         peak = self.importance(other).flatten(1).argmax(1)
         rows, columns = torch.div(peak, width, rounding_mode='floor'), peak % width
-        box = clipped(centred(rows, columns, *self.box_size(share, height, width)), height, width)
+        box = centred(rows, columns, *self.box_size(share, height, width))
         return box_mask(box, height, width), other

@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..draws import beta
-from ..part import Guide, Keep, Labels, Part, Partners, build_part
+from ..part import Guide, Keep, Labels, Part, Partners, build_part, mix_scores, without_autocast
 from ..partners import Permutation
+from .pixels import choose, take_rows
 from .scene import Scene, check_at, check_batch, let_take_at
 
 
@@ -60,13 +61,6 @@ class Mix:
             lam=ones.expand(len(images)),
             lam_partner=(1 - ones).expand(len(images)),
         )
-
-
-def take_rows(pool: Tensor, rows: Tensor) -> Tensor:
-    """``pool[rows]`` in the pool's memory format, always a new tensor."""
-    if pool.ndim == 4 and pool.is_contiguous(memory_format=torch.channels_last) and not pool.is_contiguous():
-        return pool.permute(0, 2, 3, 1).index_select(0, rows).permute(0, 3, 1, 2)
-    return pool.index_select(0, rows)
 
 
 class Mixer(Part):
@@ -228,7 +222,7 @@ class Mixer(Part):
         scores = check_batch(images, scores, self.min_ndim, self.check_finite)
         if self.lam_mode == 'batch' and not self._lucky():
             return None
-        with torch.autocast(images.device.type, enabled=False):
+        with without_autocast(images):
             pool, pool_scores, partner = self.draw_partners(images, scores)
             if len(pool) == 1 and not self.label_preserving:
                 return None
@@ -249,7 +243,7 @@ class Mixer(Part):
         scene.shown = scene.own if pool is scene.pool else pool[: len(scene.own)]
         self._scene = scene
         try:
-            with torch.autocast(pool.device.type, enabled=False):
+            with without_autocast(pool):
                 mixed, mask = self.blend(scene.shown, pool, scene.partner, scene.share)
                 mix = self.finish(mixed, mask, pool, scene.pool_scores, scene.partner)
         finally:
@@ -345,7 +339,7 @@ class Mixer(Part):
         mask = mask.detach()
         mixes_in_place = other is gathered is not images and not (gathered.requires_grad or images.requires_grad)
         if mask.dtype == torch.bool:
-            return torch.where(mask, images, other, out=other if mixes_in_place else None), mask
+            return choose(mask, images, other, overwrite=mixes_in_place), mask
         # The label is taken from the mask in the images' precision: half-precision pixels get half-precision shares.
         mask = mask.to(images.dtype)
         mixed = other.lerp_(images, mask) if mixes_in_place else torch.lerp(other, images, mask)
@@ -354,27 +348,29 @@ class Mixer(Part):
     def finish(self, mixed: Tensor, mask: Tensor, pool: Tensor, pool_scores: Tensor, partner: Tensor) -> Mix:
         """Work out the label shares and put the story together."""
         n = len(partner)
-        lam = mask.float().flatten(1).mean(1).expand(n)
-        lam_partner = 1 - lam
+        mask = mask.float()
         if self.label_preserving:
-            lam, lam_partner = torch.ones_like(lam), torch.zeros_like(lam)
+            lam, lam_partner = mask.new_ones(n), mask.new_zeros(n)
         elif self._scene is not None and self._scene.shares is not None:
             lam, lam_partner = self._scene.shares
+        else:
+            lam = mask.flatten(1).mean(1).expand(n)
+            lam_partner = 1 - lam
         mix = Mix(
             images=mixed,
-            scores=pool_scores[:n],
+            scores=mix_scores(pool_scores, partner, lam, lam_partner),
             pool=pool,
             pool_scores=pool_scores,
             partner=partner,
-            mask=mask.float().expand(n, 1, *mixed.shape[2:]),
+            mask=mask.expand(n, 1, *mixed.shape[2:]),
             lam=lam,
             lam_partner=lam_partner,
         )
         if self.labels is None:
-            return _AREA.relabel(mix)
+            return mix
         if self.labels.after_forward:
             self.labels.require_model()
-            return _AREA.relabel(mix)
+            return mix
         return self.labels.relabel(mix)
 
     def _lucky(self) -> bool:
@@ -385,7 +381,3 @@ class Mixer(Part):
     def chance(self) -> float:
         """The probability of mixing at this moment: ``prob``, unless the method lets it grow."""
         return self.prob
-
-
-#: The policy of a mixer that was given none.
-_AREA = Labels()

@@ -37,11 +37,13 @@ def resample(images: Tensor, source: Box, target: Box, interpolation: str = 'bil
     """
     height, width = images.shape[-2:]
     nearest = interpolation == 'nearest'
-    y = _coordinates(height, source[:2], target[:2], nearest)[:, :, None].expand(-1, -1, width)
-    x = _coordinates(width, source[2:], target[2:], nearest)[:, None, :].expand(-1, height, -1)
+    y = _coordinates(height, source[:2], target[:2], nearest)
+    x = _coordinates(width, source[2:], target[2:], nearest)
+    grid = x.new_empty(max(len(x), len(y)), height, width, 2)
+    grid[..., 0], grid[..., 1] = x[:, None, :], y[:, :, None]
     found = F.grid_sample(
         images.float(),
-        torch.stack([x, y], -1).expand(len(images), -1, -1, -1),
+        grid.expand(len(images), -1, -1, -1),
         interpolation,
         padding_mode='border',
         align_corners=True,

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..draws import beta
 from ..part import Labels, Partners
 from ..registry import BATCH_AUGMENTS
-from .boxes import Box, box_mask, centred, clipped, random_index
-from .mix import Mixer, beta, take_rows
+from .boxes import Box, area_size, box_mask, centred, clipped, random_centre
+from .mix import Mixer
+from .pixels import paste, take_rows
 from .resample import resample, resize
 
 
@@ -23,13 +25,10 @@ class PastedWhole(Mixer):
     crops = True
     interpolation = 'bilinear'
 
-    def boxes(self, share: Tensor, height: int, width: int) -> Box:
-        """Boxes with a uniform centre, not clipped, as many as shares."""
-        side = (1 - share.double()).clamp(min=0).sqrt()
+    def boxes(self, share: Tensor | float, height: int, width: int) -> Box:
+        """Boxes with a uniform centre, not clipped, as many as shares; one box on the host for a number."""
         # A share that was a square in float32 must not lose a pixel to rounding.
-        heights, widths = ((side * size + 1e-4).long() for size in (height, width))
-        cy, cx = (random_index(size, len(share), share.device) for size in (height, width))
-        return centred(cy, cx, heights, widths)
+        return centred(*random_centre(share, height, width), *area_size(share, height, width, 1e-4))
 
     def draw(self, own: Tensor, other: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """The mask of each image's box, and the partners resized so that they fit there."""
@@ -47,22 +46,16 @@ class PastedWhole(Mixer):
         if share.numel() > 1 or self.lam_mode == 'elem':
             return super().blend(images, pool, partner, share)
         height, width = images.shape[-2:]
-        box = self.boxes(share.cpu(), height, width)
-        top, bottom, left, right = (int(side) for side in clipped(box, height, width))
-        mixed = images.clone()
-        mask = images.new_ones((1, 1, height, width), dtype=torch.float32)
-        if bottom > top and right > left:
-            y, beyond_y, x, beyond_x = (int(side) for side in box) if self.crops else (top, bottom, left, right)
-            # A pool no larger than the batch is resized as it lies, which saves gathering it first.
-            if len(pool) <= len(images):
-                small = resize(pool, beyond_y - y, beyond_x - x, self.interpolation)
-                small = small[..., top - y : bottom - y, left - x : right - x].index_select(0, partner)
-            else:
-                small = resize(take_rows(pool, partner), beyond_y - y, beyond_x - x, self.interpolation)
-                small = small[..., top - y : bottom - y, left - x : right - x]
-            mixed[..., top:bottom, left:right] = small
-            mask[..., top:bottom, left:right] = 0
-        return mixed, mask
+        box = self.boxes(float(share), height, width)
+        top, bottom, left, right = visible = clipped(box, height, width)
+        if bottom <= top or right <= left:
+            return paste(images, (0, 0, 0, 0), pool[..., :0, :0], partner)
+        y, beyond_y, x, beyond_x = box if self.crops else visible
+        # A pool no larger than the batch is resized as it lies, which saves gathering it first.
+        if len(pool) > len(images):
+            pool, partner = take_rows(pool, partner), torch.arange(len(images), device=images.device)
+        small = resize(pool, beyond_y - y, beyond_x - x, self.interpolation)
+        return paste(images, visible, small[..., top - y : bottom - y, left - x : right - x], partner)
 
 
 @BATCH_AUGMENTS.register_module()

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from ..part import Guide, Labels, Partners, build_part
 from ..registry import BATCH_AUGMENTS
-from .boxes import area_size, box_mask, centred, clipped
+from .boxes import area_size, box_mask, centred
 from .mix import Mixer
 
 SPECTRAL = dict(type='mmmix.SpectralResidual')
@@ -67,4 +67,4 @@ class SaliencyMix(Mixer):
         height, width = own.shape[-2:]
         peak = self.importance(other).flatten(1).argmax(1)
         box = centred(peak // width, peak % width, *area_size(share, height, width))
-        return box_mask(clipped(box, height, width), height, width), other
+        return box_mask(box, height, width), other

@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor
 
+from ..draws import beta
 from ..part import Guide, Labels, Partners, build_part
 from ..registry import BATCH_AUGMENTS
-from .boxes import Box, area_size, box_mask, centred, clipped, random_index
-from .mix import Mixer, beta
+from .boxes import Box, area_size, box_mask, centred, clipped, random_centre
+from .mix import Mixer
 from .resample import resample, shares_of_cells
 
 CAM = dict(type='mmmix.ClassActivation')
@@ -92,8 +93,7 @@ class SnapMix(Mixer):
 
 def random_box(share: Tensor, height: int, width: int) -> Box:
     """CutMix's boxes for these own shares."""
-    cy, cx = (random_index(size, len(share), share.device) for size in (height, width))
-    return clipped(centred(cy, cx, *area_size(share, height, width)), height, width)
+    return clipped(centred(*random_centre(share, height, width), *area_size(share, height, width)), height, width)
 
 
 def area(box: Box) -> Tensor:

@@ -5,7 +5,8 @@ from torch import Tensor
 
 from ..part import Labels, Partners
 from ..registry import BATCH_AUGMENTS
-from .mix import Mixer, take_rows
+from .mix import Mixer
+from .pixels import choose, take_rows
 from .resample import resize
 
 
@@ -79,7 +80,7 @@ class StackMix(Mixer):
         mixed = torch.cat([first, second], dim)
         if share.device.type != 'cpu' or share.numel() > 1:
             alone = (share == 1)[:, None, None, None]
-            mixed = torch.where(alone, images if self.keep_size else torch.cat([images, images], dim), mixed)
+            mixed = choose(alone, images if self.keep_size else torch.cat([images, images], dim), mixed)
             own_side = own_side | alone
         if images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous():
             mixed = mixed.contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,64 @@
+"""How pixels of two batches come together: rows taken, one of two pixels chosen, boxes pasted; no copy too many."""
+
+import torch
+from torch import Tensor
+
+#: The integers that hold the bits of a float of so many bytes.
+_BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+def take_rows(pool: Tensor, rows: Tensor) -> Tensor:
+    """``pool[rows]`` in the pool's memory format, always a new tensor."""
+    if pool.ndim == 4 and pool.is_contiguous(memory_format=torch.channels_last) and not pool.is_contiguous():
+        return pool.permute(0, 2, 3, 1).index_select(0, rows).permute(0, 3, 1, 2)
+    return pool.index_select(0, rows)
+
+
+def choose(mask: Tensor, own: Tensor, other: Tensor, overwrite: bool = False) -> Tensor:
+    """``torch.where(mask, own, other)`` in the memory format of ``own``.
+
+    Args:
+        mask (Tensor): Bool, broadcasts to ``(N, C, H, W)``.
+        own (Tensor): ``(N, C, H, W)``.
+        other (Tensor): Broadcasts to ``own``, in its dtype.
+        overwrite (bool): Whether ``other``, of the shape of ``own``, may become the result. Defaults to False.
+
+    Returns:
+        Tensor: ``(N, C, H, W)``: what was chosen, bit by bit, so that NaN on one side stays there.
+    """
+    if torch.is_grad_enabled() and (own.requires_grad or other.requires_grad):
+        return torch.where(mask, own, other)
+    if own.device.type != 'cpu' or own.dtype != other.dtype or own.element_size() not in _BITS:
+        return torch.where(mask, own, other, out=other if overwrite else torch.empty_like(own))
+    # PyTorch's `where` goes pixel by pixel on a CPU; three passes over the bits as integers are several times faster.
+    result, rest = (other, own) if overwrite else (own.clone(), other)
+    bits = _BITS[own.element_size()]
+    kept = (mask.logical_not() if overwrite else mask).to(bits).neg_()
+    words, others = result.view(bits), rest.view(bits)
+    words.bitwise_xor_(others).bitwise_and_(kept).bitwise_xor_(others)
+    return result
+
+
+def paste(images: Tensor, box: tuple[int, int, int, int], patches: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """A copy of the images with one box replaced by rows of patches.
+
+    Args:
+        images (Tensor): ``(N, C, H, W)``.
+        box (tuple[int, int, int, int]): ``top, bottom, left, right``, inside the image.
+        patches (Tensor): ``(M, C, bottom - top, right - left)``.
+        rows (Tensor): ``(N,)`` rows of ``patches``.
+
+    Returns:
+        tuple[Tensor, Tensor]: The copy, and the mask of own pixels, ``(1, 1, H, W)``, float32.
+    """
+    top, bottom, left, right = box
+    mixed = images.clone()
+    hole = mixed[..., top:bottom, left:right]
+    if torch.is_grad_enabled() and (images.requires_grad or patches.requires_grad):
+        hole.copy_(patches.index_select(0, rows))
+    else:
+        # Straight into its place: the patches are not gathered first.
+        torch.ops.aten.index.Tensor_out(patches, [rows], out=hole)
+    mask = images.new_ones((1, 1, *images.shape[-2:]), dtype=torch.float32)
+    mask[..., top:bottom, left:right] = 0
+    return mixed, mask

@@ -1,0 +1,104 @@
+"""Pixels chosen and pasted, and boxes of numbers, against plain PyTorch."""
+
+import pytest
+import torch
+
+from mmmix.mixers.boxes import area_size, box_mask, centred, clipped, random_centre
+from mmmix.mixers.pixels import choose, paste, take_rows
+
+DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+def images(seed: int, dtype: torch.dtype = torch.float32, channels_last: bool = False) -> torch.Tensor:
+    drawn = torch.randn(5, 3, 6, 7, generator=torch.Generator().manual_seed(seed)).to(dtype)
+    return drawn.to(memory_format=torch.channels_last) if channels_last else drawn
+
+
+@pytest.mark.parametrize('dtype', DTYPES)
+@pytest.mark.parametrize('channels_last', [False, True])
+@pytest.mark.parametrize('overwrite', [False, True])
+def test_choosing_is_where(dtype: torch.dtype, channels_last: bool, overwrite: bool) -> None:
+    own, other = images(0, dtype, channels_last), images(1, dtype, channels_last)
+    mask = torch.rand(5, 1, 6, 7) < 0.5
+    expected, before = torch.where(mask, own, other), own.clone()
+    chosen = choose(mask, own, other, overwrite)
+    assert torch.equal(chosen, expected)
+    assert torch.equal(own, before)
+    assert (chosen is other) == overwrite
+    assert chosen.stride() == own.stride()
+
+
+def test_what_is_not_chosen_does_not_leak() -> None:
+    own, other = images(0), images(1)
+    mask = torch.rand(5, 1, 6, 7) < 0.5
+    own[(~mask).expand_as(own)] = float('nan')
+    other[mask.expand_as(other)] = float('-inf')
+    assert torch.isfinite(choose(mask, own, other)).all()
+    assert torch.isfinite(choose(mask, own, other.clone(), overwrite=True)).all()
+
+
+def test_a_fill_is_spread_and_graphs_are_kept() -> None:
+    own, mask = images(0), torch.rand(5, 1, 6, 7) < 0.5
+    assert torch.equal(choose(mask, own, own.new_full((), 2.5)), own.masked_fill(~mask, 2.5))
+    leaf = own.clone().requires_grad_()
+    choose(mask, leaf, images(1)).sum().backward()
+    assert torch.equal(leaf.grad, mask.float().expand_as(leaf))
+
+
+@pytest.mark.parametrize('box', [(1, 4, 2, 7), (0, 6, 0, 7), (3, 3, 2, 5)])
+@pytest.mark.parametrize('channels_last', [False, True])
+def test_pasting_is_assigning_a_slice(box: tuple[int, int, int, int], channels_last: bool) -> None:
+    top, bottom, left, right = box
+    own, pool = images(0, channels_last=channels_last), images(1, channels_last=channels_last)
+    rows = torch.tensor([4, 0, 0, 2, 3])
+    expected, before = own.clone(), own.clone()
+    for i, row in enumerate(rows.tolist()):
+        expected[i, :, top:bottom, left:right] = pool[row, :, top:bottom, left:right]
+    mixed, mask = paste(own, box, pool[..., top:bottom, left:right], rows)
+    assert torch.equal(mixed, expected)
+    assert torch.equal(own, before)
+    assert mixed.stride() == own.stride()
+    assert torch.equal(mask[0, 0] == 0, ~box_mask(tuple(torch.tensor([side]) for side in box), 6, 7)[0, 0])
+
+
+def test_pasting_keeps_graphs() -> None:
+    own, pool = images(0).requires_grad_(), images(1).requires_grad_()
+    paste(own, (1, 4, 2, 7), pool[..., 1:4, 2:7], torch.tensor([4, 0, 0, 2, 3]))[0].sum().backward()
+    outside = torch.ones(6, 7)
+    outside[1:4, 2:7] = 0
+    assert torch.equal(own.grad, outside.expand_as(own))
+    taken = torch.tensor([2.0, 0, 1, 1, 1]).view(5, 1, 1, 1)
+    assert torch.equal(pool.grad, taken * (1 - outside).expand_as(pool))
+
+
+@pytest.mark.parametrize('channels_last', [False, True])
+def test_rows_keep_the_memory_format(channels_last: bool) -> None:
+    pool, rows = images(0, channels_last=channels_last), torch.tensor([4, 0, 0])
+    taken = take_rows(pool, rows)
+    assert torch.equal(taken, pool[rows])
+    assert taken.is_contiguous(memory_format=torch.channels_last) == channels_last
+
+
+def test_a_box_of_numbers_is_the_box_of_tensors() -> None:
+    for share in [*torch.rand(200).tolist(), 0.0, 1.0]:
+        # The shares of a batch are float32, and the host reads them as they are.
+        row = torch.tensor([share])
+        size = area_size(float(row), 33, 50)
+        assert size == tuple(int(side) for side in area_size(row, 33, 50))
+        cy, cx = random_centre(0.5, 33, 50)
+        assert 0 <= cy < 33
+        assert 0 <= cx < 50
+        rows = centred(torch.tensor([cy]), torch.tensor([cx]), *(torch.tensor([side]) for side in size))
+        numbers = clipped(centred(cy, cx, *size), 33, 50)
+        assert numbers == tuple(int(side) for side in clipped(rows, 33, 50))
+        assert torch.equal(box_mask(rows, 33, 50), box_mask(clipped(rows, 33, 50), 33, 50))
+
+
+def test_centres_are_uniform() -> None:
+    torch.manual_seed(0)
+    for like in (torch.zeros(6000), None):
+        centres = [random_centre(0.5, 3, 4) for _ in range(6000)] if like is None else None
+        cy, cx = random_centre(like, 3, 4) if centres is None else map(torch.tensor, zip(*centres, strict=True))
+        counts = torch.bincount(cy * 4 + cx, minlength=12).double()
+        # 31.3 is the 0.999 quantile of chi-square with 11 degrees of freedom.
+        assert ((counts - 500) ** 2 / 500).sum() < 31.3
