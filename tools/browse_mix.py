@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from matplotlib.image import imsave
 from mmengine.config import Config, DictAction
 from mmengine.logging import MMLogger
@@ -34,6 +35,7 @@ def parse_args() -> Namespace:
         '--all', action='store_true', help='draw all mixers, with their defaults, in place of those of the config'
     )
     parser.add_argument('--rows', type=int, default=6, help='how many images of each mixer; default: 6')
+    parser.add_argument('--columns', type=int, default=1, help='how many mixers side by side; default: 1')
     parser.add_argument('--seed', type=int, default=0, help='which batch and which mix; default: 0')
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='settings that override'
@@ -107,7 +109,29 @@ def every_mixer(model: MixClassifier) -> Iterator[Mixer]:
             yield mixer
 
 
-def draw(config: Config, checkpoint: str | None, rows: int, seed: int, everything: bool = False) -> Tensor:
+def arrange(pictures: list[Tensor], columns: int) -> Tensor:
+    """Put pictures into columns, reading from left to right, on white.
+
+    Args:
+        pictures (list[Tensor]): ``(H, W, 3)`` each, uint8.
+        columns (int): How many side by side.
+
+    Returns:
+        Tensor: ``(H, W, 3)``, uint8.
+    """
+    width = max(picture.shape[1] for picture in pictures)
+    lines = []
+    for start in range(0, len(pictures), columns):
+        line = pictures[start : start + columns]
+        height = max(picture.shape[0] for picture in line)
+        line = [F.pad(p, (0, 0, 0, width - p.shape[1], 0, height - p.shape[0]), value=255) for p in line]
+        lines.append(F.pad(torch.cat(line, 1), (0, 0, 0, width * (columns - len(line))), value=255))
+    return torch.cat(lines)
+
+
+def draw(
+    config: Config, checkpoint: str | None, rows: int, seed: int, everything: bool = False, columns: int = 1
+) -> Tensor:
     """Draw one batch as every mixer of the config would mix it.
 
     Args:
@@ -116,6 +140,7 @@ def draw(config: Config, checkpoint: str | None, rows: int, seed: int, everythin
         rows (int): How many images of each mixer.
         seed (int): Seed of the batch and the mixes.
         everything (bool): Draw all registered mixers in place of the config's. Defaults to False.
+        columns (int): How many mixers side by side. Defaults to 1.
 
     Returns:
         Tensor: The picture, ``(H, W, 3)``, uint8.
@@ -149,9 +174,7 @@ def draw(config: Config, checkpoint: str | None, rows: int, seed: int, everythin
                 print(f'{type(mixer).__name__} sits out: {error}')
                 continue
         pictures.append(torch.from_numpy(draw_mix(mix, mean, std, classes, maps, rows, title=type(mixer).__name__)))
-    width = max(picture.shape[1] for picture in pictures)
-    padded = [torch.nn.functional.pad(p, (0, 0, 0, width - p.shape[1]), value=255) for p in pictures]
-    return torch.cat(padded)
+    return arrange(pictures, columns)
 
 
 def main() -> None:
@@ -159,7 +182,9 @@ def main() -> None:
     args = parse_args()
     config = Config.fromfile(cli.require_file(args.config, 'config'))
     config.merge_from_dict(args.cfg_options or {})
-    picture = draw(config, args.checkpoint, args.rows, args.seed, args.all)
+    if args.rows < 1 or args.columns < 1:
+        cli.fail('--rows and --columns must be at least 1')
+    picture = draw(config, args.checkpoint, args.rows, args.seed, args.all, args.columns)
     Path(args.output).parent.mkdir(parents=True, exist_ok=True)
     imsave(args.output, picture.numpy())
     print(f'Wrote {args.output}')
