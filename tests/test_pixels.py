@@ -3,7 +3,9 @@
 import pytest
 import torch
 
+from mmmix import RandomErasing
 from mmmix.mixers.boxes import area_size, box_mask, centred, clipped, random_centre
+from mmmix.mixers.cutout import Eraser
 from mmmix.mixers.pixels import choose, paste, take_rows
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -102,3 +104,24 @@ def test_centres_are_uniform() -> None:
         counts = torch.bincount(cy * 4 + cx, minlength=12).double()
         # 31.3 is the 0.999 quantile of chi-square with 11 degrees of freedom.
         assert ((counts - 500) ** 2 / 500).sum() < 31.3
+
+
+@pytest.mark.parametrize('channels_last', [False, True])
+def test_noise_fills_the_boxes_alone_in_the_loop_of_a_cpu_as_in_the_pass_of_a_gpu(channels_last: bool) -> None:
+    own = torch.full((64, 3, 16, 12), 100.0)
+    own = own.to(memory_format=torch.channels_last) if channels_last else own
+    share, rows = torch.zeros(64), torch.arange(64)
+    share[::4] = 1
+    eraser = RandomErasing(lam_mode='elem', prob=0.75, scale=(0.1, 0.5))
+    for blend in (eraser.blend, super(Eraser, eraser).blend):
+        torch.manual_seed(0)
+        erased, mask = blend(own, own, rows, share)
+        noise = erased[(~mask).expand_as(erased)]
+        assert (erased[mask.expand_as(erased)] == 100).all()
+        assert mask[::4].all()
+        assert noise.numel() > 2000
+        assert abs(noise.mean()) < 0.1
+        assert abs(noise.std() - 1) < 0.1
+        assert len(noise.unique()) > 0.99 * noise.numel()
+        assert erased.stride() == own.stride()
+        assert (own == 100).all()

@@ -140,6 +140,7 @@ def peers(images: Tensor, scores: Tensor) -> Iterator[tuple[str, str, str, Calla
         yield 'torchvision', name, 'batch', partial(transform, images, labels)
     try:
         from timm.data.mixup import Mixup
+        from timm.data.random_erasing import RandomErasing as TimmErasing
     except ImportError:
         print('  timm is not installed')
     else:
@@ -148,11 +149,15 @@ def peers(images: Tensor, scores: Tensor) -> Iterator[tuple[str, str, str, Calla
                 mixup = Mixup(*alphas, mode=mode, num_classes=CLASSES, label_smoothing=0.0)
                 # Like mmpretrain's CutMix it writes into its input, which stays a valid batch.
                 yield 'timm', name, mode, partial(mixup, images.clone(), labels)
+        erasing = TimmErasing(mode='pixel', device=str(images.device))
+        yield 'timm', 'RandomErasing', 'elem', partial(erasing, images.clone())
     try:
-        from kornia.augmentation import RandomCutMixV2, RandomMixUpV2
+        from kornia.augmentation import RandomCutMixV2, RandomErasing, RandomMixUpV2
     except ImportError:
         print('  kornia is not installed')
     else:
+        # A constant fill: it has no noise.
+        yield 'kornia', 'RandomErasing', 'elem', partial(RandomErasing(), images)
         for name, kind in (('Mixup', RandomMixUpV2), ('CutMix', RandomCutMixV2)):
             yield 'kornia', name, 'elem', partial(kind(p=1.0, data_keys=['input', 'class']), images, labels)
 
