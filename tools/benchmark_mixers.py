@@ -52,6 +52,7 @@ class Timing:
         median: Median time of a call, seconds.
         spread: Interquartile range of the time, seconds.
         ratio: ``median`` divided by that of ``images.clone()``.
+        writes_input: Whether the batch that it was given is another one afterwards.
         syncs: Host synchronisations per call on CUDA; None elsewhere.
     """
 
@@ -61,6 +62,7 @@ class Timing:
     median: float
     spread: float
     ratio: float
+    writes_input: bool
     syncs: int | None = None
 
 
@@ -147,7 +149,6 @@ def peers(images: Tensor, scores: Tensor) -> Iterator[tuple[str, str, str, Calla
         for mode in ('batch', 'elem'):
             for name, alphas in (('Mixup', (1.0, 0.0)), ('CutMix', (0.0, 1.0))):
                 mixup = Mixup(*alphas, mode=mode, num_classes=CLASSES, label_smoothing=0.0)
-                # Like mmpretrain's CutMix it writes into its input, which stays a valid batch.
                 yield 'timm', name, mode, partial(mixup, images.clone(), labels)
         erasing = TimmErasing(mode='pixel', device=str(images.device))
         yield 'timm', 'RandomErasing', 'elem', partial(erasing, images.clone())
@@ -160,6 +161,16 @@ def peers(images: Tensor, scores: Tensor) -> Iterator[tuple[str, str, str, Calla
         yield 'kornia', 'RandomErasing', 'elem', partial(RandomErasing(), images)
         for name, kind in (('Mixup', RandomMixUpV2), ('CutMix', RandomCutMixV2)):
             yield 'kornia', name, 'elem', partial(kind(p=1.0, data_keys=['input', 'class']), images, labels)
+
+
+def writes_input(call: Callable[[], Any], images: Tensor) -> bool:
+    """Whether a call changes the images that it is given, in one of ten calls."""
+    before = images.clone()
+    for _ in range(10):
+        call()
+        if not torch.equal(images, before):
+            return True
+    return False
 
 
 def count_syncs(call: Callable[[], Any]) -> int:
@@ -203,7 +214,8 @@ def measure(images: Tensor, rounds: int, threads: int, methods: list[str] | None
         median, quartiles = statistics.median(taken), statistics.quantiles(taken, n=4)
         syncs = count_syncs(call) if images.is_cuda else None
         spread = quartiles[2] - quartiles[0]
-        results.append(Timing(package, method, mode, median, spread, median / yardstick, syncs))
+        writes = isinstance(call, partial) and writes_input(call, call.args[0])
+        results.append(Timing(package, method, mode, median, spread, median / yardstick, writes, syncs))
     return results
 
 
@@ -225,6 +237,11 @@ def environment() -> dict[str, Any]:
     if torch.cuda.is_available():
         hardware['gpu'] = torch.cuda.get_device_name()
     return {'versions': versions, 'hardware': hardware, 'python': platform.python_version()}
+
+
+def cell(result: Timing, yardstick: float) -> str:
+    """Ratio and spread, with a star for one who writes into its input."""
+    return f'{result.ratio:.2f} ± {result.spread / yardstick:.2f}{" *" if result.writes_input else ""}'
 
 
 def markdown(runs: list[dict[str, Any]]) -> str:
@@ -251,7 +268,7 @@ def markdown(runs: list[dict[str, Any]]) -> str:
             cells = []
             for package in ('mmmix', *others):
                 found = [r for r in results if (r.package, r.method, r.mode) == (package, method, mode)]
-                cells.append(f'{found[0].ratio:.2f} ± {found[0].spread / results[0].median:.2f}' if found else '')
+                cells.append(cell(found[0], results[0].median) if found else '')
             lines.append(f'| {method} | {mode} | {" | ".join(cells)} |')
     return '\n'.join(lines).strip()
 
