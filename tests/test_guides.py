@@ -20,6 +20,7 @@ from mmmix import (
 )
 from mmmix.guides.module_path import module_at, output_at, token_grid
 from mmmix.guides.spectral_residual import spectral_residual
+from mmmix.models.classifiers import CleanPass
 
 VIT = dict(
     backbone=dict(
@@ -70,6 +71,94 @@ def test_input_gradient_is_that_of_finite_differences() -> None:
         step = step.view(1, 1, 5, 4)
         slope = (net(images + step)[0, 2] - net(images - step)[0, 2]) / 2e-5
         assert abs(float(slope.abs().detach() - found.flatten()[place])) < 1e-5
+
+
+@pytest.mark.parametrize('target', ['label', 'max', 'loss'])
+@pytest.mark.parametrize('reduction', ['max', 'rms'])
+@pytest.mark.parametrize('labels', ['hard', 'soft', 'none'])
+def test_every_image_has_the_gradient_of_its_own(target: str, reduction: str, labels: str) -> None:
+    """Against one backward pass for each image alone; the batch's number has no part in it."""
+    torch.manual_seed(0)
+    net = mix_classifier(RESNET, dict(type='mmmix.InputGradient')).eval()
+    net.init_weights()
+    images = torch.rand(5, 3, 16, 12)
+    scores = {'hard': torch.eye(10)[[3, 1, 4, 1, 5]], 'soft': torch.rand(5, 10).softmax(1), 'none': None}[labels]
+    guide = InputGradient(target=target, reduction=reduction)
+    guide.bind(net)
+    found = guide(images, scores)
+    for i in range(5):
+        leaf = images[i : i + 1].clone().requires_grad_()
+        z = net(leaf)[0]
+        y = torch.eye(10)[z.argmax()] if scores is None else scores[i]
+        if target == 'loss':
+            value = -sum(y[k] * (z[k].exp() / z.exp().sum()).log() for k in range(10))
+        elif target == 'label' and scores is not None:
+            value = sum(y[k] * z[k] for k in range(10))
+        else:
+            value = max(z)
+        assert isinstance(value, Tensor)
+        value.backward()
+        assert leaf.grad is not None
+        slopes = leaf.grad[0]
+        expected = torch.zeros(16, 12)
+        for row, column in ((row, column) for row in range(16) for column in range(12)):
+            channels = [abs(float(slope)) for slope in slopes[:, row, column]]
+            rms = (sum(slope**2 for slope in channels) / 3) ** 0.5
+            expected[row, column] = max(channels) if reduction == 'max' else rms
+        torch.testing.assert_close(found[i, 0], expected, rtol=1e-3, atol=1e-6)
+        assert float(expected.max()) > 0
+
+
+def test_the_loss_of_a_sure_prediction_has_no_nan() -> None:
+    linear = nn.Linear(3 * 4 * 4, 5)
+    linear.bias.data = torch.tensor([1e4, 0, 0, 0, 0])
+    net = nn.Sequential(nn.Flatten(), linear)
+    for target, scores in (('loss', torch.eye(5)[[0, 1]]), ('loss', None), ('label', torch.eye(5)[[0, 1]])):
+        found = input_gradient(net, torch.rand(2, 3, 4, 4), scores, target, reduction='rms')[0]
+        assert torch.isfinite(found).all() and float(found.min()) >= 0
+
+
+def test_bad_arguments_of_the_gradient() -> None:
+    with pytest.raises(ValueError, match="InputGradient: `target` must be 'label' or 'max' or 'loss', but got 'logit'"):
+        InputGradient(target='logit')
+    with pytest.raises(ValueError, match="InputGradient: `reduction` must be 'max' or 'rms', but got 'mean'"):
+        InputGradient(reduction='mean')
+    with pytest.raises(ValueError, match="EarlyHead: `target` must be 'label' or 'max', but got 'loss'"):
+        EarlyHead(target='loss')
+
+
+@pytest.mark.parametrize('mode', ['detached', 'train'])
+def test_gradients_of_one_clean_pass(mode: str) -> None:
+    """Another reduction costs nothing; another target costs a pass unless the graph is there."""
+    model = mix_classifier(RESNET, dict(type='mmmix.InputGradient'))
+    model.init_weights()
+    images, scores = torch.rand(4, 3, 16, 16), torch.eye(4, 10)
+    passes: list[int] = []
+    model.backbone.register_forward_pre_hook(lambda module, args: passes.append(len(args[0])))
+    clean = CleanPass(model, images, scores, mode)
+    maps = {reduction: clean.saliency('loss', reduction) for reduction in ('max', 'rms')}
+    assert len(passes) == 1 and not torch.equal(maps['max'], maps['rms'])
+    assert torch.equal(clean.saliency('loss'), maps['max']) and not maps['rms'].requires_grad
+    logits = clean.logits
+    clean.saliency('label')
+    assert len(passes) == (2 if mode == 'detached' else 1)
+    torch.testing.assert_close(clean.logits, logits)
+    if mode == 'detached':
+        for reduction, found in maps.items():
+            torch.testing.assert_close(
+                found, input_gradient(model, images, scores, 'loss', reduction=reduction)[0], rtol=1e-4, atol=1e-7
+            )
+
+
+@pytest.mark.parametrize('name', ['PuzzleMix', 'CoMixup'])
+def test_puzzlemix_and_comixup_look_at_the_loss_in_one_clean_pass(name: str) -> None:
+    model = MixClassifier(**RESNET, train_cfg=dict(augments=dict(type=f'mmmix.{name}')))
+    guide = next(model.mixers()).guide
+    assert (guide.target, guide.reduction) == ('loss', 'rms')
+    passes: list[int] = []
+    model.backbone.register_forward_pre_hook(lambda module, args: passes.append(len(args[0])))
+    model.loss(torch.rand(4, 3, 16, 16), samples(4))
+    assert passes == [4, 4]
 
 
 def test_low_resolution_looks_at_fewer_pixels_and_agrees_roughly() -> None:

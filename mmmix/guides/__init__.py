@@ -5,7 +5,7 @@ from .activation import ClassActivation
 from .attention import Attention
 from .early_head import EarlyHead
 from .fine_grained import FineGrained
-from .gradient import InputGradient, input_gradient, saliency, target_logits, untouched
+from .gradient import InputGradient, input_gradient, raw_gradient, saliency, saliency_target, untouched
 from .spectral_residual import SpectralResidual
 from .teacher import Teacher
 
@@ -19,7 +19,8 @@ __all__ = [
     'SpectralResidual',
     'Teacher',
     'input_gradient',
+    'raw_gradient',
     'saliency',
-    'target_logits',
+    'saliency_target',
     'untouched',
 ]

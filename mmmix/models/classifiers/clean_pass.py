@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...guides import input_gradient, saliency, target_logits, untouched
+from ...guides import raw_gradient, saliency, saliency_target, untouched
 
 
 class CleanPass:
@@ -25,7 +25,7 @@ class CleanPass:
         self.images = images
         self.scores = scores
         self.mode = mode
-        self._saliency: dict[str, Tensor] = {}
+        self._gradients: dict[str, Tensor] = {}
         self._outputs: tuple[Tensor, Tensor] | None = None
         self._leaf: Tensor | None = None
 
@@ -65,15 +65,16 @@ class CleanPass:
                     self._outputs = self._forward(self.images)
         return self._outputs
 
-    def saliency(self, target: str) -> Tensor:
+    def saliency(self, target: str, reduction: str = 'max') -> Tensor:
         """The vanilla-gradient saliency of all images, ``(M, 1, H, W)``; see :class:`mmmix.InputGradient`.
 
         Args:
-            target (str): ``'label'`` or ``'max'``.
+            target (str): ``'label'``, ``'max'`` or ``'loss'``. A second one costs a pass of its own in detached mode.
+            reduction (str): ``'max'`` or ``'rms'``. Defaults to ``'max'``.
         """
-        if target not in self._saliency:
-            self._saliency[target] = self._gradient(target)
-        return self._saliency[target]
+        if target not in self._gradients:
+            self._gradients[target] = self._gradient(target)
+        return saliency(self._gradients[target], reduction)
 
     def _gradient(self, target: str) -> Tensor:
         if self.mode == 'train':
@@ -85,10 +86,10 @@ class CleanPass:
                 )
                 self._leaf = self.images.detach().requires_grad_()
                 self._outputs = self._forward(self._leaf)
-            total = target_logits(self.logits, self.scores, target)
+            total = saliency_target(self.logits, self.scores, target)
             (gradient,) = torch.autograd.grad(total, self._leaf, retain_graph=True)
-            return saliency(gradient)
-        found, self._outputs = input_gradient(self.model, self.images, self.scores, target, self._forward)
+            return gradient.detach()
+        found, self._outputs = raw_gradient(self.model, self.images, self.scores, target, self._forward)
         return found
 
     @torch.compiler.disable
