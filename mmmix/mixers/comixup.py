@@ -9,8 +9,8 @@ from ..part import Guide, build_part
 from ..registry import BATCH_AUGMENTS
 from .gridmix import cells_of, check_grid
 from .mix import Mix, Mixer
+from .puzzlemix import LOSS_GRADIENT
 from .resample import cells_to_pixels, pixels_to_cells, shares_of_cells
-from .saliencygrafting import GRADIENT
 
 
 @BATCH_AUGMENTS.register_module()
@@ -30,12 +30,12 @@ class CoMixup(Mixer):
     Deviations from the authors' code: all parts of a batch are solved at once on the device, by sweeps over a
     chessboard from several starts in place of graph cuts; cells show one input, never the mean of two; outputs
     that show the same inputs are not told apart; labels go into the head's own loss, not into a binary cross entropy of
-    the softmax; salience is that of ``guide``. Their extra loss on clean images is not here.
+    the softmax. Their extra loss on clean images is not here.
 
     Args:
         alpha (float): Parameter of the Dirichlet law of the taste. Defaults to 2.0.
-        guide (Guide | dict, optional): What is important in an image. Defaults to None, :class:`InputGradient`, which
-            needs :class:`MixClassifier`.
+        guide (Guide | dict, optional): What is important in an image. Defaults to None, the authors'
+            ``InputGradient(target='loss', reduction='rms')``, which needs :class:`MixClassifier`.
         grid (int): Cells a side. Defaults to 4.
         part (int): Images that are mixed with each other. Defaults to 20.
         beta (float): Weight of unlike neighbours. Defaults to 0.32.
@@ -84,7 +84,7 @@ class CoMixup(Mixer):
         for name, value in (('part', part), ('iterations', iterations)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f'CoMixup: `{name}` must be a positive whole number, but got {value!r}.')
-        self.guide = build_part(guide or GRADIENT, Guide, 'guide')
+        self.guide = build_part(guide or LOSS_GRADIENT, Guide, 'guide')
         self.grid = check_grid(grid, 'CoMixup')
         self.part = part
         self.beta = float(beta)

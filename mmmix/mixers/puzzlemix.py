@@ -12,7 +12,9 @@ from ..registry import BATCH_AUGMENTS
 from .grid_labels import GridEnergy, least_energy
 from .mix import Mixer, take_rows
 from .resample import cells_to_pixels, pixels_to_cells, shares_of_cells
-from .saliencygrafting import GRADIENT
+
+#: The authors' salience: the root mean square over the channels of the gradient of each image's loss.
+LOSS_GRADIENT = dict(type='mmmix.InputGradient', target='loss', reduction='rms')
 
 
 @BATCH_AUGMENTS.register_module()
@@ -26,16 +28,15 @@ class PuzzleMix(Mixer):
     outweighs the way. The labels are the mean of each image's mask.
 
     Deviations from the authors' code: all masks of a batch are found at once on the device (see :func:`least_energy`),
-    not by graph cuts one by one on the CPU; salience is that of ``guide``, by default the largest absolute derivative
-    of the label's logit over the channels, in place of the root mean square of the loss's; pixels are compared in units
-    of the batch's range, since a mixer does not know how images were normalised; a seam cannot make it attractive for
-    neighbours to differ (weights are at least 0); a place that no cell moved to keeps its own; any height and width.
+    not by graph cuts one by one on the CPU; pixels are compared in units of the batch's range, since a mixer does not
+    know how images were normalised; a seam cannot make it attractive for neighbours to differ (weights are at least 0);
+    a place that no cell moved to keeps its own; any height and width.
     Their extra loss on clean images and their adversarial noise are not here.
 
     Args:
         alpha (float): Parameter of the Beta(alpha, alpha) distribution of the own share. Defaults to 1.0.
-        guide (Guide | dict, optional): What is important in an image. Defaults to None, :class:`InputGradient`, which
-            needs :class:`MixClassifier`.
+        guide (Guide | dict, optional): What is important in an image. Defaults to None, the authors'
+            ``InputGradient(target='loss', reduction='rms')``, which needs :class:`MixClassifier`.
         blocks (Sequence[int]): Cells a side, drawn for each batch; those finer than the image's pixels are left out.
             Defaults to (2, 4, 8, 16).
         beta (float): Weight of unlike neighbours. Defaults to 1.2.
@@ -88,7 +89,7 @@ class PuzzleMix(Mixer):
         super().__init__(
             alpha, prob=prob, lam_mode=lam_mode, partners=partners, labels=labels, check_finite=check_finite
         )
-        self.guide = build_part(guide or GRADIENT, Guide, 'guide')
+        self.guide = build_part(guide or LOSS_GRADIENT, Guide, 'guide')
         if not blocks or not all(isinstance(n, int) and not isinstance(n, bool) and n >= 2 for n in blocks):
             raise ValueError(
                 f'PuzzleMix: `blocks` must be numbers of cells from 2 up, e.g. (2, 4, 8, 16), but got {blocks!r}.'
