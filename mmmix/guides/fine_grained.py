@@ -19,8 +19,12 @@ class FineGrained(Guide):
     the pixel, clipped at the border, from one integral image; brighter and darker pixels count alike, and scales are
     added. Batched on the images' device, without OpenCV.
 
-    Deviations from OpenCV's version: grey is the plain mean of the channels, and the responses to brighter and to
-    darker centres are added as they are, in floating point, not each brought to 0..255 first.
+    The radii and the mean without the centre were read in OpenCV's source (``staticSaliencyFineGrained.cpp`` in
+    opencv_contrib), not in the paper; nothing was compared with OpenCV's output. Deviations from it: grey is the plain
+    mean of the channels and is not blurred first (there twice, by a Gaussian of 3 x 3); the square is centred,
+    ``2 * radius + 1`` on a side (there ``2 * radius``, half a pixel to the lower right); responses are in floating
+    point (there cut to whole numbers at each scale); and those to brighter and to darker centres are added as they are
+    (there each is brought to 0..255 first).
 
     Args:
         radii (Sequence[int]): Half the sides of the surrounds in pixels. Defaults to OpenCV's
