@@ -14,7 +14,7 @@ def in_slices(images: Tensor, scores: Tensor | None, scale: float = 1.0) -> Iter
 
     The activations of early blocks are large, and the C library's allocator gives blocks beyond 32 MiB back to the
     system each time, to have them filled with zeros again, page by page, at the next layer. In eval mode every image is
-    for itself, so the gradient of a slice is that of the batch. Other devices keep their memory and get the whole batch.
+    for itself, so the gradient of a slice is that of the batch. Other devices get the whole batch.
 
     Args:
         images (Tensor): ``(N, C, H, W)``.
