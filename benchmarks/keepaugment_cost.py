@@ -1,16 +1,23 @@
-"""What KeepCutout adds to a training step: full gradient, low resolution, early head, and both, relative to Cutout.
+r"""What KeepCutout adds to a training step: full gradient, low resolution, early head, and both, relative to Cutout.
 
 ResNet-18 for CIFAR, batch 128 of 32 x 32, SGD, float32. All variants run in one process, one step each in turn, round
 after round, so that a busy machine slows all of them alike; the figure is the median over rounds of the ratio within a
 round. On a CPU it is the time of one thread's own work that counts, not the time on the wall. The time inside the guide
 and inside the choice of the place is measured too: it says where a budget is lost.
 
+On a CPU the early head goes through the batch in slices; a row more has it take the batch at once. glibc's allocator
+gives blocks beyond 32 MiB back to the system and fetches them anew, which the larger activations pay for. Told to keep
+its memory it shows what the passes alone cost:
+
     python benchmarks/keepaugment_cost.py --rounds 7
+    MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296 \
+        python benchmarks/keepaugment_cost.py --rounds 7 --out benchmarks/keepaugment_cost_kept_memory.json
     python benchmarks/keepaugment_cost.py --device cuda --rounds 200
 """
 
 import argparse
 import json
+import os
 import platform
 import time
 from collections.abc import Callable
@@ -23,13 +30,16 @@ from mmengine.logging import MMLogger
 from mmpretrain.structures import DataSample
 
 from mmmix import MixClassifier
+from mmmix.guides import slices
 
+AT_ONCE = 'KeepCutout, early head, the batch at once'
 #: Variant -> guide, and the budget of its step time relative to Cutout.
 VARIANTS: dict[str, tuple[dict | None, float | None]] = {
     'Cutout': (None, None),
     'KeepCutout': (dict(type='mmmix.InputGradient'), 1.8),
     'KeepCutout, low resolution': (dict(type='mmmix.InputGradient', scale=0.5), 1.20),
     'KeepCutout, early head': (dict(type='mmmix.EarlyHead'), 1.21),
+    AT_ONCE: (dict(type='mmmix.EarlyHead'), None),
     'KeepCutout, early head, low resolution': (dict(type='mmmix.EarlyHead', scale=0.5), 1.08),
 }
 
@@ -59,8 +69,9 @@ def finished() -> float:
 class Variant:
     """A network in training with one way of erasing."""
 
-    def __init__(self, guide: dict | None, device: torch.device, width: int):
+    def __init__(self, guide: dict | None, device: torch.device, width: int, pixels: float = slices.PIXELS):
         torch.manual_seed(0)
+        self.pixels = pixels
         augment = dict(type='mmmix.Cutout') if guide is None else dict(type='mmmix.KeepCutout', guide=guide)
         self.model = MixClassifier(
             backbone=dict(type='mmpretrain.ResNet_CIFAR', depth=18, stem_channels=width, base_channels=width),
@@ -73,6 +84,7 @@ class Variant:
 
     def step(self, images: torch.Tensor, samples: list[DataSample]) -> float:
         """The seconds of one training step."""
+        slices.PIXELS = self.pixels
         start = self.now()
         losses = self.model.loss(images, samples)
         self.optimizer.zero_grad()
@@ -85,17 +97,17 @@ class Variant:
         keep = next(self.model.mixers()).keep
         if keep is None:
             return {}
-        guide, rate = Clock(type(keep.guide).__call__.__get__(keep.guide), self.now), keep.allowed
-        choice = Clock(rate, self.now)
+        guide = Clock(type(keep.guide).__call__.__get__(keep.guide), self.now)
+        rate, allow = Clock(keep.rate, self.now), Clock(keep.allow, self.now)
         mixer = next(self.model.mixers())
         asked = mixer.importance
         mixer.importance = lambda own, _: guide(own, mixer._scene.own_scores)
-        keep.allowed = choice
+        keep.rate, keep.allow = rate, allow
         try:
             self.step(images, samples)
         finally:
-            mixer.importance, keep.allowed = asked, rate
-        return dict(guide_seconds=guide.seconds, choice_seconds=choice.seconds)
+            mixer.importance, keep.rate, keep.allow = asked, rate.inner, allow.inner
+        return dict(guide_seconds=guide.seconds, choice_seconds=rate.seconds + allow.seconds)
 
 
 def main() -> None:
@@ -111,7 +123,10 @@ def main() -> None:
     if device.type == 'cpu':
         torch.set_num_threads(1)
     MMLogger.get_current_instance().setLevel('WARNING')
-    variants = {name: Variant(guide, device, args.width) for name, (guide, _) in VARIANTS.items()}
+    variants = {
+        name: Variant(guide, device, args.width, 1e18 if name == AT_ONCE else slices.PIXELS)
+        for name, (guide, _) in VARIANTS.items()
+    }
     images = torch.rand(args.batch, 3, 32, 32, device=device)
     samples = [DataSample().set_gt_label(i % 10) for i in range(args.batch)]
     seconds: dict[str, list[float]] = {name: [] for name in variants}
@@ -137,6 +152,7 @@ def main() -> None:
         rounds=args.rounds,
         precision='float32',
         hardware=f'{hardware}; torch {torch.__version__}',
+        allocator='keeps its memory' if 'MALLOC_MMAP_THRESHOLD_' in os.environ else 'as it is',
     )
     args.out.write_text(json.dumps(dict(about=about, rows=rows), indent=2) + '\n')
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 #: How many pixels go through a network at once for each thread of a CPU.
-PIXELS = 2**15
+PIXELS: float = 2**15
 
 
 def in_slices(images: Tensor, scores: Tensor | None, scale: float = 1.0) -> Iterator[tuple[Tensor, Tensor | None]]:
