@@ -8,7 +8,6 @@ from torch import Tensor
 from ..guides.attention import Attention
 from ..part import Guide, Labels, Partners, build_part
 from ..registry import BATCH_AUGMENTS
-from .boxes import box_mask
 from .mix import Mixer
 from .mixpro import check_size
 from .resample import cells_to_pixels, shares_of_cells
@@ -129,17 +128,22 @@ def token_blocks(share: Tensor, rows: int, columns: int, min_tokens: int, ratio:
         Tensor: ``(N, rows, columns)``, bool, False in the blocks. Never more tokens are gone than wanted.
     """
     n, device = len(share), share.device
-    wanted = ((1 - share.double()) * rows * columns + 1e-6).floor()
+    drawn = torch.rand(_ATTEMPTS, 4, n, device=device, dtype=torch.float64)
+    # Heights and widths, stacked, of blocks of area 1, and the sizes of the grid.
+    stretch = ((2 * drawn[:, 1] - 1) * (-math.log(ratio) / 2)).exp()
+    stretch = torch.stack([stretch, 1 / stretch], 1)
+    limits = torch.cat([drawn.new_full((1, 1), rows), drawn.new_full((1, 1), columns)])
+    place = torch.arange(max(rows, columns), device=device)
+    missing = ((1 - share.double()) * rows * columns + 1e-6).floor()
     kept = torch.ones(n, rows, columns, dtype=torch.bool, device=device)
-    for u_area, u_ratio, u_top, u_left in torch.rand(_ATTEMPTS, 4, n, device=device, dtype=torch.float64):
-        missing = wanted - (~kept).sum((1, 2))
-        least = missing.clamp(max=min_tokens)
-        area = least + u_area * (missing - least)
-        aspect = ((2 * u_ratio - 1) * -math.log(ratio)).exp()
-        heights = (area * aspect).sqrt().round().clamp(max=rows).long()
-        widths = (area / aspect).sqrt().round().clamp(max=columns).long()
-        top, left = (u_top * (rows - heights + 1)).long(), (u_left * (columns - widths + 1)).long()
-        left_over = kept & box_mask((top, top + heights, left, left + widths), rows, columns)[:, 0]
-        fits = (kept & ~left_over).sum((1, 2)) <= missing
-        kept = torch.where(fits[:, None, None], left_over, kept)
+    for attempt in range(_ATTEMPTS):
+        area = torch.lerp(missing.clamp(max=min_tokens), missing, drawn[attempt, 0])
+        sides = torch.minimum((area.sqrt_() * stretch[attempt]).round_(), limits)
+        first = (drawn[attempt, 2:] * (limits + 1 - sides)).floor_()
+        inside = (place >= first[..., None]).logical_and_(place < (first + sides)[..., None])
+        block = inside[0, :, :rows, None] & inside[1, :, None, :columns]
+        count = block.logical_and_(kept).sum((1, 2))
+        fits = count <= missing
+        kept.logical_xor_(block.logical_and_(fits[:, None, None]))
+        missing = missing - count * fits
     return kept

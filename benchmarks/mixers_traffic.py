@@ -1,0 +1,137 @@
+"""What a mixer asks of an accelerator, counted without one: operations launched and bytes moved.
+
+``python benchmarks/mixers_traffic.py`` runs every mixer, and every peer that can, on PyTorch's meta device, which has
+shapes and no values. It counts the operations that would be launched there, and the bytes that they would read and
+write if each read its inputs once and wrote its outputs once, in units of ``images.clone()``. Time on a GPU is no less
+than either allows: one launch after the other takes the host some microseconds each, and bytes move at the memory's
+bandwidth. Sorting, selecting and Fourier transforms move their bytes more than once. It is a count, not a measurement.
+"""
+
+import json
+import warnings
+from argparse import ArgumentParser
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from sys import path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+ROOT = Path(__file__).resolve().parent.parent
+path.insert(0, str(ROOT / 'tools'))
+from benchmark_mixers import SHAPES, ours, peers  # noqa: E402
+
+CALLS = 20
+
+
+class Traffic(TorchDispatchMode):
+    """Counts what would be launched on the meta device, and the bytes that it would move."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.launches = 0
+        self.bytes = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run the operation, and count it unless it is a view, an allocation, or on the host."""
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        outputs = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
+        aliases = [returned.alias_info for returned in func._schema.returns]
+        is_view = any(alias is not None and not alias.is_write for alias in aliases)
+        name = func._schema.name.removeprefix('aten::')
+        if is_view or 'empty' in name or not any(output.is_meta for output in outputs):
+            return result
+        self.launches += 1
+        self.bytes += sum(map(touched, outputs))
+        # What only lends its shape or is overwritten is not read.
+        if not name.startswith('new_') and not name.endswith('_like') and name not in ('copy_', 'fill_'):
+            inputs = tree_leaves((args, {key: value for key, value in kwargs.items() if key != 'out'}))
+            self.bytes += sum(touched(leaf) for leaf in inputs if isinstance(leaf, Tensor))
+        elif name == 'copy_':
+            self.bytes += touched(args[1])
+        return result
+
+
+def touched(tensor: Tensor) -> int:
+    """The bytes behind a tensor, a dimension that it is only expanded along not counted."""
+    count = tensor.element_size()
+    for size, stride in zip(tensor.shape, tensor.stride(), strict=True):
+        count *= size if stride else 1
+    return count if tensor.numel() else 0
+
+
+def count(call: Callable[[], Any]) -> tuple[float, float]:
+    """Launches and bytes of a call, on average over random draws."""
+    with Traffic() as traffic:
+        for _ in range(CALLS):
+            call()
+    return traffic.launches / CALLS, traffic.bytes / CALLS
+
+
+def measure(shape: tuple[int, ...]) -> list[dict[str, Any]]:
+    """All contenders at one shape."""
+    images, scores = torch.empty(shape, device='meta'), torch.empty(shape[0], 1000, device='meta')
+    clone = count(images.clone)[1]
+    rows = []
+    for package, method, mode, call in (*ours(images, scores), *peers(images, scores)):
+        try:
+            launches, moved = count(call)
+        except (RuntimeError, NotImplementedError, TypeError) as error:
+            print(f'  {package} {method} ({mode}) asks for values: {str(error).splitlines()[0][:90]}')
+            continue
+        rows.append(
+            dict(
+                package=package, method=method, mode=mode, launches=round(launches, 1), traffic=round(moved / clone, 2)
+            )
+        )
+    return rows
+
+
+def markdown(runs: dict[str, list[dict[str, Any]]]) -> str:
+    """A table: a row for each method and mode."""
+    rows = {(r['method'], r['mode'], r['package']) for results in runs.values() for r in results}
+    head = ' | '.join(f'{name} {SHAPES[name]}: bytes / clone' for name in runs)
+    lines = [f'| method | mode | package | launches | {head} |', f'| --- | --- | --- |{" --- |" * (len(runs) + 1)}']
+    for method, mode, package in sorted(rows):
+        found = [
+            next((r for r in results if (r['method'], r['mode'], r['package']) == (method, mode, package)), None)
+            for results in runs.values()
+        ]
+        launches = next(r['launches'] for r in found if r)
+        cells = ' | '.join(f'{r["traffic"]:.2f}' if r else '' for r in found)
+        lines.append(f'| {method} | {mode} | {package} | {launches:.0f} | {cells} |')
+    return '\n'.join(lines) + '\n'
+
+
+def main() -> None:
+    """Count and write."""
+    parser = ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--output', type=Path, default=Path(__file__).with_suffix('.json'))
+    args = parser.parse_args()
+    warnings.simplefilter('ignore')
+    torch.manual_seed(0)
+    autocast, enabled = torch.autocast, torch.is_autocast_enabled
+    # Autocast does not know the meta device.
+    torch.autocast = lambda kind, **rest: nullcontext() if kind == 'meta' else autocast(kind, **rest)  # type: ignore
+    torch.is_autocast_enabled = lambda kind: kind != 'meta' and enabled(kind)  # type: ignore
+    runs = {name: measure(shape) for name, shape in SHAPES.items()}
+    args.output.write_text(json.dumps(dict(torch=torch.__version__, mark='simulated', runs=runs), indent=1) + '\n')
+    _, *text = __doc__.strip().split('\n\n')
+    page = f'# Launches and bytes\n\nMarked `simulated`. {" ".join(text[0].split())}\n\n'
+    page += (
+        'Guides that look at a model are replaced by a fixed map. Peers that ask for values on the way, which makes '
+    )
+    page += 'the host wait for a GPU, cannot be run like this and are missing.\n\n'
+    args.output.with_suffix('.md').write_text(page + markdown(runs))
+    print(markdown(runs))
+
+
+if __name__ == '__main__':
+    main()
