@@ -1,5 +1,6 @@
 """PuzzleMix and Co-Mixup: their energies written out plainly, and their searches beside the true minimum."""
 
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 
 import mmmix
 from mmmix.mixers.comixup import PottsField, label_counts, own_first
-from mmmix.mixers.grid_labels import GridEnergy, least_energy
+from mmmix.mixers.grid_labels import GridEnergy, best_shares, label_steps, least_energy
 from mmmix.mixers.puzzlemix import binomial_prior, move_cells, puzzle_energy, seams, transport_plan
 from mmmix.mixers.resample import shares_of_cells
 from mmmix.part import Guide, Partners
@@ -165,11 +166,12 @@ def test_search_comes_close_to_the_minimum_cut(n: int, beta: float) -> None:
     assert float(excess.mean()) < 0.02 and float(excess.max()) < 0.06
 
 
-def test_transport_equals_the_bidding_in_loops() -> None:
+@pytest.mark.parametrize('on_host', [None, True, False])
+def test_transport_equals_the_bidding_in_loops(on_host: bool | None) -> None:
     n, eps = 4, 0.2
     cells = (torch.rand(6, 1, n, n) > 0.5).float()
     salience = shares_of_cells(torch.rand(6, 1, n, n) ** 6)
-    found = transport_plan(cells, salience, eps)
+    found = transport_plan(cells, salience, eps, on_host)
     for i in range(6):
         places = list(product(range(n), range(n)))
         way = np.array([[(a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2 for b in places] for a in places])
@@ -188,6 +190,39 @@ def test_transport_equals_the_bidding_in_loops() -> None:
         assert found[i].flatten().tolist() == expected
 
 
+def test_transport_in_parts_equals_all_at_once() -> None:
+    """On the host a large batch is planned in parts, and only cells that lost bid again: nobody notices."""
+    cells = (torch.rand(50, 1, 16, 16) > 0.5).float()
+    salience = shares_of_cells(torch.rand(50, 1, 16, 16) ** 6)
+    found = transport_plan(cells, salience, 0.05)
+    assert torch.equal(found, transport_plan(cells, salience, 0.05, on_host=False))
+    assert (found.flatten(1) != torch.arange(256)).float().mean() > 0.05, 'some cells move'
+
+
+@pytest.mark.parametrize('levels', [2, 3, 4])
+def test_label_steps_tell_the_label_of_least_cost(levels: int) -> None:
+    """Convex or not, the number of steps below the pull is the first label of least cost."""
+    costs, pull = torch.rand(40, 2, levels, 3, 3).double(), 2 * torch.rand(40, 2, 3, 3).double() - 1
+    costs[20:] += 2 * torch.linspace(0, 1, levels).view(-1, 1, 1).double() ** 2
+    shares = torch.linspace(0, 1, levels).double()
+    expected = torch.stack([costs[:, :, k] - 2 * shares[k] * pull for k in range(levels)]).argmin(0) / (levels - 1)
+    steps = label_steps(costs)
+    torch.testing.assert_close(best_shares(pull, steps), expected.double())
+    assert (steps[:, :, 1:] >= steps[:, :, :-1]).all()
+    assert len(expected.unique()) == levels
+
+
+def test_off_the_host_nothing_is_asked_of_it() -> None:
+    """Tensors without values: whatever looked at one would fail."""
+    rand = partial(torch.rand, device='meta')
+    energy = GridEnergy(rand(6, 3, 8, 8), rand(6, 7, 8), rand(6, 8, 7))
+    assert least_energy(energy).shape == (6, 8, 8)
+    plan = transport_plan(rand(6, 1, 8, 8), rand(6, 1, 8, 8), 0.8)
+    assert plan.shape == (6, 8, 8)
+    for size in (16, 18):
+        assert move_cells(rand(6, 3, size, size), plan).shape == (6, 3, size, size)
+
+
 def test_cells_move_whole() -> None:
     images = torch.rand(2, 3, 8, 12)
     source = torch.stack([torch.randperm(16), torch.arange(16)]).view(2, 4, 4)
@@ -198,6 +233,9 @@ def test_cells_move_whole() -> None:
             moved[0, :, 2 * y : 2 * y + 2, 3 * x : 3 * x + 3], images[0, :, 2 * a : 2 * a + 2, 3 * b : 3 * b + 3]
         )
     assert torch.equal(moved[1], images[1])
+    last = images.contiguous(memory_format=torch.channels_last)
+    assert torch.equal(move_cells(last, source), moved)
+    assert move_cells(last, source).is_contiguous(memory_format=torch.channels_last)
     odd = torch.rand(1, 1, 7, 9)
     assert torch.isin(move_cells(odd, source[:1]), odd).all()
 

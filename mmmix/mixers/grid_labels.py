@@ -1,6 +1,7 @@
 """Energies of labelled grids, as PuzzleMix has them, and a batched search for labellings of low energy."""
 
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 import torch.nn.functional as F
@@ -51,6 +52,44 @@ class GridEnergy:
             + F.pad(self.right, (1, 0))
         )[:, None]
 
+    def alone(self) -> Tensor:
+        """What each label of a cell costs with neighbours of share 0, ``(N, 1, L, n, n)``."""
+        values = torch.linspace(0, 1, self.unary.shape[1], device=self.unary.device).view(1, -1, 1, 1)
+        return (self.unary + self.weight() * values**2)[:, None]
+
+
+def label_steps(costs: Tensor) -> Tensor:
+    """How strong the pull at a cell must be before its best label goes from ``k`` to ``k + 1`` or beyond.
+
+    If the share ``v`` costs ``costs(v) - 2 v pull``, the best label never falls as the pull grows, and changes where
+    the pull passes half a slope of the lower convex hull of ``costs``. Counting steps is much cheaper than looking for
+    the least of a few costs in every cell, again for each pull.
+
+    Args:
+        costs (Tensor): ``(N, S, L, n, n)`` for the own shares ``0, 1 / (L - 1), ..., 1``.
+
+    Returns:
+        Tensor: ``(N, S, L - 1, n, n)``, not falling along the labels; the best label is the number of steps below the
+        pull, and the smallest of several best ones.
+    """
+    last = costs.shape[2] - 1
+    hull = []
+    for k in range(last):
+        ahead = [
+            reduce(
+                torch.minimum,
+                [(costs[:, :, j] - costs[:, :, i]) * (last / (2 * (j - i))) for j in range(k + 1, last + 1)],
+            )
+            for i in range(k + 1)
+        ]
+        hull.append(reduce(torch.maximum, ahead))
+    return torch.stack(hull, 2)
+
+
+def best_shares(pull: Tensor, steps: Tensor) -> Tensor:
+    """The best own share of each cell, ``(N, S, n, n)``, given its pull and the :func:`label_steps`."""
+    return (pull[:, :, None] > steps).to(steps.dtype).mean(2)
+
 
 def least_energy(energy: GridEnergy, anneal: int = 16, sweeps: int = 5) -> Tensor:
     """Labellings of low energy, for all grids at once and without a word from the host.
@@ -70,26 +109,25 @@ def least_energy(energy: GridEnergy, anneal: int = 16, sweeps: int = 5) -> Tenso
     unary = energy.unary
     n, levels, rows, columns = unary.shape
     values = torch.linspace(0, 1, levels, device=unary.device).view(1, 1, -1, 1, 1)
-    # With neighbours of shares s, a cell of share v costs unary(v) + weight v^2 - 2 v pull(s), up to a constant.
-    alone = unary[:, None] + (energy.weight() * values[0] ** 2)[:, None]
-
-    def costs(shares: Tensor) -> Tensor:
-        return torch.addcmul(alone, values, energy.pull(shares)[:, :, None], value=-2)
-
+    # With neighbours of shares s, a cell of share v costs alone(v) - 2 v pull(s), up to a constant.
+    alone = energy.alone()
     annealed = torch.full((n, 1, rows, columns), 0.5, device=unary.device)
     spread = (alone.amax(2, keepdim=True) - alone.amin(2, keepdim=True)).mean((1, 2, 3, 4), keepdim=True)
     spread = spread.clamp(min=torch.finfo(spread.dtype).tiny * 1e3)
+    kept = -alone
     for step in range(anneal):
         temperature = spread * (0.3 * (0.05 / 0.3) ** (step / max(anneal - 1, 1)))
-        annealed = ((-costs(annealed) / temperature).softmax(2) * values).sum(2)
+        gains = torch.addcmul(kept, values, energy.pull(annealed)[:, :, None], value=2)
+        annealed = ((gains / temperature).softmax(2) * values).sum(2)
 
     flat = values[0].expand(n, -1, -1, -1, -1)[:, 0].expand(-1, -1, rows, columns)
     rounded = (annealed * (levels - 1)).round() / (levels - 1)
-    shares = torch.cat([flat, unary.argmin(1, keepdim=True) / (levels - 1), rounded], 1)
+    steps = label_steps(torch.cat([alone, unary[:, None]], 1))
+    shares = torch.cat([flat, best_shares(torch.zeros_like(annealed), steps[:, 1:]), rounded], 1)
     place = torch.arange(rows, device=unary.device)[:, None] + torch.arange(columns, device=unary.device)
     black = place % 2 == 0
     for sweep in range(2 * sweeps):
-        best = costs(shares).argmin(2) / (levels - 1)
+        best = best_shares(energy.pull(shares), steps[:, :1])
         shares = torch.where(black if sweep % 2 == 0 else ~black, best, shares)
     chosen = energy(shares).argmin(1)
     return shares.gather(1, chosen.view(-1, 1, 1, 1).expand(-1, 1, rows, columns)).squeeze(1)
