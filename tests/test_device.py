@@ -66,7 +66,7 @@ VIT = dict(
 LINEAR = dict(type='mmpretrain.LinearClsHead', num_classes=8, in_channels=32)
 SUMIX = dict(type='mmmix.SUMixHead', num_classes=8, in_channels=32)
 TOKENS = dict(type='mmpretrain.VisionTransformerClsHead', num_classes=8, in_channels=8)
-STEPS = {
+STEPS: dict[str, tuple[dict, dict, dict]] = {
     'sumix': (RESNET, SUMIX, dict(type='mmmix.CutMix')),
     'sumix-detached': (RESNET, dict(SUMIX, clean_pass='detached'), dict(type='mmmix.Mixup', lam_mode='elem')),
     'decoupled': (RESNET, dict(LINEAR, loss=dict(type='mmmix.DecoupledMixLoss')), dict(type='mmmix.CutMix')),
