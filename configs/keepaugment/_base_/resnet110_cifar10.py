@@ -1,4 +1,4 @@
-_base_ = ['../../_base_/schedules/cifar_bs128_200e.py', '../../_base_/default_runtime.py']
+_base_ = ['../../_base_/schedules/cifar_bs128_300e.py', '../../_base_/default_runtime.py']
 
 model = dict(
     type='ImageClassifier',

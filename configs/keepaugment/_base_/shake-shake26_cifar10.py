@@ -1,4 +1,4 @@
-_base_ = ['../../_base_/schedules/cifar_bs128_200e.py', '../../_base_/default_runtime.py']
+_base_ = ['../../_base_/schedules/cifar_bs128_300e.py', '../../_base_/default_runtime.py']
 
 model = dict(
     type='ImageClassifier',
@@ -7,7 +7,5 @@ model = dict(
     head=dict(type='LinearClsHead', num_classes=10, in_channels=384, loss=dict(type='CrossEntropyLoss')),
 )
 
-# The settings of the AutoAugment paper for this network.
+# The settings of the AutoAugment paper for this network, in KeepAugment's 300 epochs in place of its 1,800.
 optim_wrapper = dict(optimizer=dict(lr=0.01, weight_decay=1e-3))
-param_scheduler = dict(_delete_=True, type='CosineAnnealingLR', by_epoch=True, T_max=1800, convert_to_iter_based=True)
-train_cfg = dict(max_epochs=1800, val_interval=10)

@@ -1,3 +1,3 @@
-_base_ = 'resnet18_200e-cutout_cifar10.py'
+_base_ = 'resnet18_300e-cutout_cifar10.py'
 
 model = dict(train_cfg=dict(augments=dict(length=24)))

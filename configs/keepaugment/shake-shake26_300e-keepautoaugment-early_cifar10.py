@@ -1,4 +1,4 @@
-_base_ = 'shake-shake26_1800e-keepautoaugment_cifar10.py'
+_base_ = 'shake-shake26_300e-keepautoaugment_cifar10.py'
 
 model = dict(
     train_cfg=dict(

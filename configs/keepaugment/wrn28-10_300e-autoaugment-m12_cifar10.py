@@ -1,5 +1,5 @@
-_base_ = 'wrn28-10_200e-autoaugment_cifar10.py'
+_base_ = 'wrn28-10_300e-autoaugment_cifar10.py'
 
 train_pipeline = _base_.train_pipeline
-train_pipeline[2].update(magnitude=6)
+train_pipeline[2].update(magnitude=12)
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

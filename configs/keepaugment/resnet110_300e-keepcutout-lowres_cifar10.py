@@ -1,3 +1,3 @@
-_base_ = 'wrn28-10_200e-keepcutout_cifar10.py'
+_base_ = 'resnet110_300e-keepcutout_cifar10.py'
 
 model = dict(train_cfg=dict(augments=dict(guide=dict(type='mmmix.InputGradient', scale=0.5))))

@@ -1,3 +1,3 @@
-_base_ = 'resnet18_200e-keepcutout_cifar10.py'
+_base_ = 'wrn28-10_300e-keepautoaugment_cifar10.py'
 
 model = dict(train_cfg=dict(augments=dict(guide=dict(type='mmmix.InputGradient', scale=0.5))))

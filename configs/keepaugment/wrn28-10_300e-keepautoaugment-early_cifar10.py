@@ -1,4 +1,4 @@
-_base_ = 'wrn28-10_200e-keepautoaugment_cifar10.py'
+_base_ = 'wrn28-10_300e-keepautoaugment_cifar10.py'
 
 model = dict(
     train_cfg=dict(

@@ -1,4 +1,4 @@
-_base_ = 'resnet110_200e-keepcutout_cifar10.py'
+_base_ = 'resnet110_300e-keepcutout_cifar10.py'
 
 model = dict(
     train_cfg=dict(

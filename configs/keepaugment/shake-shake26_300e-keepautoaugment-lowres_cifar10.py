@@ -1,3 +1,3 @@
-_base_ = 'wrn28-10_200e-keepautoaugment_cifar10.py'
+_base_ = 'shake-shake26_300e-keepautoaugment_cifar10.py'
 
 model = dict(train_cfg=dict(augments=dict(guide=dict(type='mmmix.InputGradient', scale=0.5))))

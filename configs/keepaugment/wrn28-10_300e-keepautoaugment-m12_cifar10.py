@@ -1,4 +1,4 @@
-_base_ = 'wrn28-10_200e-keepautoaugment_cifar10.py'
+_base_ = 'wrn28-10_300e-keepautoaugment_cifar10.py'
 
 train_pipeline = _base_.train_pipeline
 train_pipeline[2].update(magnitude=12)
