@@ -1,22 +1,22 @@
-"""On a CPU an early head rates a batch in slices: the whole of it, in its order, and as if at once."""
+"""On a CPU gradients are taken of a batch in slices: of the whole of it, in its order, and as if at once."""
 
 import pytest
 import torch
 from torch import nn
 
-from mmmix import MixClassifier
-from mmmix.guides import EarlyHead, slices
+from mmmix import Guide, MixClassifier
+from mmmix.guides import slices
 from mmmix.guides.slices import in_slices
 
 
-def early_head(scale: float) -> tuple[EarlyHead, nn.Module]:
+def guide_and_stem(kind: str, scale: float) -> tuple[Guide, nn.Module]:
     """The guide and the first layer of a network in training."""
-    guide = dict(type='mmmix.EarlyHead', scale=scale)
+    rated = dict(type=f'mmmix.{kind}', scale=scale)
     model = MixClassifier(
         backbone=dict(type='mmpretrain.ResNet_CIFAR', depth=18, stem_channels=8, base_channels=8),
         neck=dict(type='mmpretrain.GlobalAveragePooling'),
         head=dict(type='mmpretrain.LinearClsHead', num_classes=10, in_channels=64),
-        train_cfg=dict(augments=dict(type='mmmix.KeepCutout', length=8, guide=guide)),
+        train_cfg=dict(augments=dict(type='mmmix.KeepCutout', length=8, guide=rated)),
     )
     model.init_weights()
     # Statistics that are not those of any batch: a slice that used its own would show.
@@ -25,13 +25,14 @@ def early_head(scale: float) -> tuple[EarlyHead, nn.Module]:
             assert module.running_mean is not None and module.running_var is not None
             nn.init.uniform_(module.running_mean, -1, 1)
             nn.init.uniform_(module.running_var, 0.5, 2)
-    return next(model.mixers()).guide, model.train().backbone.conv1
+    return next(model.mixers()).keep.guide, model.train().backbone.conv1
 
 
+@pytest.mark.parametrize('kind', ['EarlyHead', 'InputGradient'])
 @pytest.mark.parametrize('labels', [True, False])
 @pytest.mark.parametrize('scale', [1.0, 0.5])
-def test_slices_change_nothing(scale: float, labels: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    guide, stem = early_head(scale)
+def test_slices_change_nothing(kind: str, scale: float, labels: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    guide, stem = guide_and_stem(kind, scale)
     images = torch.rand(7, 3, 16, 12)
     scores = torch.rand(7, 10) if labels else None
     seen: list[int] = []

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..part import Guide
 from ..registry import TASK_UTILS
+from .slices import in_slices
 
 
 @contextmanager
@@ -72,11 +73,17 @@ def raw_gradient(
 ) -> tuple[Tensor, Any]:
     """The gradient ``(N, C, H, W)`` behind :func:`input_gradient`, in the model's dtype, and what ``forward`` gave."""
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
+    gradients: list[Tensor] = []
+    outputs = []
     with untouched(model), torch.enable_grad(), torch.autocast(images.device.type, enabled=False):
-        leaf = images.detach().to(dtype).requires_grad_()
-        outputs = (model(leaf),) if forward is None else forward(leaf)
-        (gradient,) = torch.autograd.grad(saliency_target(outputs[-1], scores, target), leaf)
-    return gradient, tuple(output.detach() for output in outputs)
+        for part, labels in in_slices(images, scores):
+            leaf = part.detach().to(dtype).requires_grad_()
+            found = (model(leaf),) if forward is None else forward(leaf)
+            gradients += torch.autograd.grad(saliency_target(found[-1], labels, target), leaf)
+            outputs.append([output.detach() for output in found])
+    if len(gradients) == 1:
+        return gradients[0], tuple(outputs[0])
+    return torch.cat(gradients), tuple(torch.cat(column) for column in zip(*outputs, strict=True))
 
 
 def input_gradient(
