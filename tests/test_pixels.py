@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from mmmix import RandomErasing
+from mmmix import CutMix, RandomErasing
+from mmmix.mixers import cutmix
 from mmmix.mixers.boxes import area_size, box_mask, centred, clipped, random_centre
 from mmmix.mixers.cutout import Eraser
 from mmmix.mixers.pixels import choose, paste, take_rows
@@ -129,3 +130,23 @@ def test_noise_fills_the_boxes_alone_in_the_loop_of_a_cpu_as_in_the_pass_of_a_gp
         assert len(noise.unique()) > 0.99 * noise.numel()
         assert erased.stride() == own.stride()
         assert (own == 100).all()
+
+
+@pytest.mark.parametrize('keep', [None, dict(type='mmmix.SelectiveCut', guide=dict(type='mmmix.SpectralResidual'))])
+@pytest.mark.parametrize('channels_last', [False, True])
+def test_boxes_of_large_images_are_copied_one_by_one_to_the_same_end(keep: dict | None, channels_last: bool) -> None:
+    own = torch.rand(4, 3, 110, 100)
+    own = own.to(memory_format=torch.channels_last) if channels_last else own
+    mixer, before = CutMix(lam_mode='elem', keep=keep), own.clone()
+    mixes = []
+    for worth in (0, 10**9):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(cutmix, '_WORTH_A_LOOP', worth)
+            torch.manual_seed(3)
+            mixes.append(mixer.mix(own, torch.eye(4)))
+    one, two = mixes
+    assert 0 < one.mask.mean() < 1
+    for name in ('images', 'mask', 'lam', 'scores', 'partner'):
+        assert torch.equal(getattr(one, name), getattr(two, name)), name
+    assert one.images.stride() == own.stride()
+    assert torch.equal(own, before)

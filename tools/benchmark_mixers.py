@@ -98,7 +98,7 @@ def with_fixed_guides(part: Part, maps: Tensor) -> None:
 
 
 def ours(images: Tensor, scores: Tensor) -> Iterator[tuple[str, str, str, Callable[[], Any]]]:
-    """Every mixer of mmmix that runs without a model, in both modes.
+    """Every mixer of mmmix that runs without a model, in both modes, with every image mixed.
 
     Args:
         images (Tensor): ``(N, C, H, W)``.
@@ -112,7 +112,7 @@ def ours(images: Tensor, scores: Tensor) -> Iterator[tuple[str, str, str, Callab
     for name in sorted(OURS.module_dict):
         for mode in ('batch', 'elem'):
             try:
-                mixer = BATCH_AUGMENTS.build(dict(type=f'mmmix.{name}', lam_mode=mode))
+                mixer = BATCH_AUGMENTS.build(dict(type=f'mmmix.{name}', lam_mode=mode, prob=1.0))
                 with_fixed_guides(mixer, maps)
                 if any(part.needs_model for part in mixer.parts()):
                     continue
@@ -150,7 +150,7 @@ def peers(images: Tensor, scores: Tensor) -> Iterator[tuple[str, str, str, Calla
             for name, alphas in (('Mixup', (1.0, 0.0)), ('CutMix', (0.0, 1.0))):
                 mixup = Mixup(*alphas, mode=mode, num_classes=CLASSES, label_smoothing=0.0)
                 yield 'timm', name, mode, partial(mixup, images.clone(), labels)
-        erasing = TimmErasing(mode='pixel', device=str(images.device))
+        erasing = TimmErasing(probability=1.0, mode='pixel', device=str(images.device))
         yield 'timm', 'RandomErasing', 'elem', partial(erasing, images.clone())
     try:
         from kornia.augmentation import RandomCutMixV2, RandomErasing, RandomMixUpV2
@@ -158,7 +158,7 @@ def peers(images: Tensor, scores: Tensor) -> Iterator[tuple[str, str, str, Calla
         print('  kornia is not installed')
     else:
         # A constant fill: it has no noise.
-        yield 'kornia', 'RandomErasing', 'elem', partial(RandomErasing(), images)
+        yield 'kornia', 'RandomErasing', 'elem', partial(RandomErasing(p=1.0), images)
         for name, kind in (('Mixup', RandomMixUpV2), ('CutMix', RandomCutMixV2)):
             yield 'kornia', name, 'elem', partial(kind(p=1.0, data_keys=['input', 'class']), images, labels)
 

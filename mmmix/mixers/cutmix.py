@@ -7,7 +7,10 @@ from torch import Tensor
 from ..registry import BATCH_AUGMENTS
 from .boxes import Box, Side, Size, area_size, box_mask, centred, clipped, random_centre
 from .mix import Mixer
-from .pixels import paste
+from .pixels import paste, paste_each
+
+#: Values of an image from which on a CPU copies a box sooner than it looks at all pixels.
+_WORTH_A_LOOP = 2**15
 
 
 class BoxMixer(Mixer):
@@ -91,8 +94,18 @@ class CutMix(BoxMixer):
     """
 
     def blend(self, images: Tensor, pool: Tensor, partner: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
-        """One box for the whole batch is pasted as a slice, which moves only the box; all else is the general case."""
-        if share.numel() > 1 or self.keep is not None:
+        """One box for the whole batch is pasted as a slice, and so are those of large images on a CPU."""
+        height, width = images.shape[-2:]
+        if share.numel() == 1 and self.keep is None:
+            top, bottom, left, right = box = clipped(self.boxes(images, float(share)), height, width)
+            return paste(images, box, pool[..., top:bottom, left:right], partner)
+        if (
+            images.device.type != 'cpu'
+            or images[0].numel() < _WORTH_A_LOOP
+            or (images.requires_grad or pool.requires_grad)
+        ):
             return super().blend(images, pool, partner, share)
-        top, bottom, left, right = box = clipped(self.boxes(images, float(share)), *images.shape[-2:])
-        return paste(images, box, pool[..., top:bottom, left:right], partner)
+        box = clipped(self.boxes(images, share), height, width)
+        box = tuple(side.expand(len(images)) for side in box)
+        rows = partner.tolist()
+        return paste_each(images, box, lambda i, y, x: pool[rows[i], :, y, x]), box_mask(box, height, width)

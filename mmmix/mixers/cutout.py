@@ -9,6 +9,7 @@ from ..part import Keep
 from ..registry import BATCH_AUGMENTS
 from .boxes import box_mask, clipped
 from .cutmix import BoxMixer
+from .pixels import paste_each
 
 
 class Eraser(BoxMixer):
@@ -50,13 +51,9 @@ class Eraser(BoxMixer):
             return super().blend(images, pool, partner, share)
         height, width = images.shape[-2:]
         box = clipped(self.boxes(images, share), height, width)
-        corners = torch.stack(box, 1).tolist()
-        areas = [(bottom - top) * (right - left) for top, bottom, left, right in corners]
+        areas = ((box[1] - box[0]) * (box[3] - box[2])).tolist()
         noise = torch.randn(images.shape[1], sum(areas)).to(images.dtype).split(areas, 1)
-        erased = images.clone()
-        for i, (top, bottom, left, right) in enumerate(corners):
-            if areas[i]:
-                erased[i, :, top:bottom, left:right] = noise[i].view(-1, bottom - top, right - left)
+        erased = paste_each(images, box, lambda i, y, x: noise[i].view(-1, y.stop - y.start, x.stop - x.start))
         return erased, box_mask(box, height, width)
 
     def draw(self, own: Tensor, other: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,5 +1,7 @@
 """How pixels of two batches come together: rows taken, one of two pixels chosen, boxes pasted; no copy too many."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -37,6 +39,26 @@ def choose(mask: Tensor, own: Tensor, other: Tensor, overwrite: bool = False) ->
     words, others = result.view(bits), rest.view(bits)
     words.bitwise_xor_(others).bitwise_and_(kept).bitwise_xor_(others)
     return result
+
+
+def paste_each(images: Tensor, box: tuple[Tensor, ...], patches: Callable[[int, slice, slice], Tensor]) -> Tensor:
+    """A copy of images on a CPU in which a box of each is replaced, one after the other.
+
+    Args:
+        images (Tensor): ``(N, C, H, W)``.
+        box (tuple[Tensor, ...]): ``top, bottom, left, right``, ``(N,)`` each, inside the image.
+        patches (Callable[[int, slice, slice], Tensor]): From the number of the image and the rows and columns of its
+            box, which is not empty, to what is put there.
+
+    Returns:
+        Tensor: ``(N, C, H, W)``.
+    """
+    mixed = images.clone()
+    for i, (top, bottom, left, right) in enumerate(torch.stack(box, 1).tolist()):
+        if bottom > top and right > left:
+            y, x = slice(top, bottom), slice(left, right)
+            mixed[i, :, y, x] = patches(i, y, x)
+    return mixed
 
 
 def paste(images: Tensor, box: tuple[int, int, int, int], patches: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:

@@ -55,10 +55,12 @@ def resample(images: Tensor, source: Box, target: Box, interpolation: str = 'bil
 
 
 def resize(images: Tensor, height: int, width: int, interpolation: str = 'bilinear') -> Tensor:
-    """Resize whole images in float32, without antialiasing, to one size for all; the dtype stays."""
+    """Resize whole images, without antialiasing, to one size for all; in their dtype; sums are float32 or better."""
     if interpolation == 'nearest':
         return F.interpolate(images, (height, width), mode='nearest-exact')
-    return F.interpolate(images.float(), (height, width), mode='bilinear', align_corners=False).to(images.dtype)
+    # Not every PyTorch resizes float16 on a CPU.
+    source = images.float() if images.dtype == torch.float16 and images.device.type == 'cpu' else images
+    return F.interpolate(source, (height, width), mode='bilinear', align_corners=False).to(images.dtype)
 
 
 def cells_to_pixels(cells: Tensor, height: int, width: int) -> Tensor:
