@@ -53,7 +53,7 @@ def datasets_of(cfg: Any) -> list[Any]:
 
 @pytest.mark.parametrize('path', CONFIGS, ids=[str(path.relative_to(ROOT / 'configs')) for path in CONFIGS])
 def test_config_builds(path: Path) -> None:
-    config = load(path)
+    config = deepcopy(load(path))
     assert config.default_scope == 'mmpretrain'
     model_cfg = deepcopy(config.model)
     assert backbone_builds(repr(model_cfg.backbone.to_dict()))
