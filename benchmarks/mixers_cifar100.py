@@ -38,8 +38,9 @@ def markdown(results: Results) -> str:
         'with its `alpha`; all else is equal.\n\n'
         'Top-1 in percent: the median of the last three epochs of each seed, then mean and standard deviation over '
         'seeds. So narrow a network trained for so short a time has nothing to overfit with, which is what mixing is '
-        'against: the table shows that every arm learns and what it costs, not which method is best after 200 epochs. '
-        f'A difference within the spread says nothing at all.\n\n{results.table(ARMS)}'
+        'against: here it only slows learning down, and the table does not tell which method is best after 200 epochs. '
+        'A difference within the spread says nothing at all. The minutes are those of a machine with other work on it '
+        f'and no measure of cost.\n\n{results.table(ARMS)}'
     )
 
 
