@@ -5,7 +5,7 @@ after round, so that a busy machine slows all of them alike; the figure is the m
 round. On a CPU it is the time of one thread's own work that counts, not the time on the wall. The time inside the guide
 and inside the choice of the place is measured too: it says where a budget is lost.
 
-On a CPU the early head goes through the batch in slices; a row more has it take the batch at once. glibc's allocator
+On a CPU gradients are taken of the batch in slices; a row more has the early head take it at once. glibc's allocator
 gives blocks beyond 32 MiB back to the system and fetches them anew, which the larger activations pay for. Told to keep
 its memory it shows what the passes alone cost:
 

@@ -12,7 +12,7 @@ HERE = Path(__file__).parent
 KEPT = """With an allocator that keeps its memory
 
 On a CPU, glibc gives blocks beyond 32 MiB back to the system and fetches them anew, page by page. Activations of this
-batch are that large, Cutout's own too. The early head avoids it by going through the batch in slices, which changes
+batch are that large, Cutout's own too. The guides avoid it by going through the batch in slices, which changes
 nothing else. Told to keep its memory (`MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296`), the
 allocator costs nobody anything, and slices make no difference."""
 
