@@ -11,7 +11,7 @@ import statistics
 import tempfile
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
@@ -168,3 +168,36 @@ class Results:
             f'marked `{s["mark"]}`. {s["network"]}; {s["data"]}; {s["epochs"]} epochs; {s["schedule"]}. '
             f'{s["hardware"][0].upper()}{s["hardware"][1:]}, PyTorch {s["torch"]}.'
         )
+
+
+def compare(
+    parser: ArgumentParser,
+    args: Namespace,
+    schedule: str,
+    config_of: Callable[[str], Config],
+    page: Callable[[Results], str],
+    last: int,
+) -> None:
+    """Train every arm with every seed that is not in the results yet, then write the page.
+
+    Args:
+        parser (ArgumentParser): What ends the program if the results are of another setting.
+        args (Namespace): Its arguments.
+        schedule (str): The schedule in words.
+        config_of (Callable[[str], Config]): The committed config of an arm.
+        page (Callable[[Results], str]): The page about the results, Markdown.
+        last (int): How many of the last epochs are tested.
+    """
+    try:
+        results = Results(args.output, setting_of(args, schedule))
+    except ValueError as error:
+        parser.error(str(error))
+    with tempfile.TemporaryDirectory() as folder:
+        link_subset(args.data, Path(folder), args.images_per_class)
+        for seed in args.seeds:
+            for arm in args.arms:
+                if not results.done(arm, seed):
+                    run = train(shrink(config_of(arm), seed, Path(folder), args, last))
+                    results.add(dict(arm=arm, seed=seed, **run))
+    args.output.with_suffix('.md').write_text(page(results))
+    print(results.table(args.arms))

@@ -8,10 +8,8 @@ the whole protocol on a machine with an accelerator.
 """
 
 from argparse import ArgumentParser, BooleanOptionalAction
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from cifar100 import ROOT, Results, add_arguments, link_subset, setting_of, shrink, train
+from cifar100 import ROOT, Results, add_arguments, compare
 from mmengine.config import Config
 
 PROTOCOL = '_base_/recipes/resnet18_200e_bs100_cifar100.py'
@@ -50,21 +48,8 @@ def main() -> None:
     add_arguments(parser, __file__, ARMS, epochs=6, images=300, width=16)
     parser.add_argument('--amp', action=BooleanOptionalAction, default=True, help='bfloat16 autocast')
     args = parser.parse_args()
-    schedule = 'SGD 0.9, lr 0.1, weight decay 1e-4, batch 100, cosine to 0'
-    try:
-        results = Results(args.output, setting_of(args, schedule + (', bfloat16 autocast' if args.amp else '')))
-    except ValueError as error:
-        parser.error(str(error))
-    with TemporaryDirectory() as folder:
-        data = Path(folder)
-        link_subset(args.data, data, args.images_per_class)
-        for seed in args.seeds:
-            for arm in args.arms:
-                if not results.done(arm, seed):
-                    run = train(shrink(config_of(arm, args.amp), seed, data, args, last=3))
-                    results.add(dict(arm=arm, seed=seed, **run))
-    args.output.with_suffix('.md').write_text(markdown(results))
-    print(results.table(args.arms))
+    schedule = 'SGD 0.9, lr 0.1, weight decay 1e-4, batch 100, cosine to 0' + ', bfloat16 autocast' * args.amp
+    compare(parser, args, schedule, lambda arm: config_of(arm, args.amp), markdown, last=3)
 
 
 if __name__ == '__main__':

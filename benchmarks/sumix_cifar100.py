@@ -7,10 +7,8 @@
 """
 
 from argparse import ArgumentParser
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from cifar100 import ROOT, Results, add_arguments, link_subset, setting_of, shrink, train
+from cifar100 import ROOT, Results, add_arguments, compare
 from mmengine.config import Config
 
 SUMIX = 'resnet18_800e-cutmix-sumix_cifar100.py'
@@ -48,20 +46,7 @@ def main() -> None:
     parser = ArgumentParser(description=__doc__.splitlines()[0])
     add_arguments(parser, __file__, ARMS, epochs=12, images=100, width=8)
     args = parser.parse_args()
-    try:
-        results = Results(args.output, setting_of(args, 'SGD 0.9, lr 0.1, weight decay 1e-4, batch 100, cosine to 0'))
-    except ValueError as error:
-        parser.error(str(error))
-    with TemporaryDirectory() as folder:
-        data = Path(folder)
-        link_subset(args.data, data, args.images_per_class)
-        for seed in args.seeds:
-            for arm in args.arms:
-                if not results.done(arm, seed):
-                    run = train(shrink(config_of(arm), seed, data, args, last=5))
-                    results.add(dict(arm=arm, seed=seed, **run))
-    args.output.with_suffix('.md').write_text(markdown(results))
-    print(results.table(args.arms))
+    compare(parser, args, 'SGD 0.9, lr 0.1, weight decay 1e-4, batch 100, cosine to 0', config_of, markdown, last=5)
 
 
 if __name__ == '__main__':

@@ -12,7 +12,6 @@ from ..part import Guide
 from ..registry import TASK_UTILS
 from .gradient import check_gradient_args, scaled_gradient, untouched
 from .module_path import module_at, output_at, pooled, recorded
-from .slices import in_slices
 
 if TYPE_CHECKING:
     from ..mixers import Mix
@@ -120,12 +119,7 @@ class EarlyHead(Guide):
         def forward(leaf: Tensor) -> tuple[Tensor]:
             return (head(pooled(output_at(model, self.at, leaf))),)
 
-        return torch.cat(
-            [
-                scaled_gradient(model, part, labels, self.scale, self.target, forward)
-                for part, labels in in_slices(images, scores, self.scale)
-            ]
-        )
+        return scaled_gradient(model, images, scores, self.scale, self.target, forward)
 
 
 def block_width(model: nn.Module, at: str) -> int:

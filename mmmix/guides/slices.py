@@ -9,7 +9,7 @@ from torch import Tensor
 PIXELS: float = 2**15
 
 
-def in_slices(images: Tensor, scores: Tensor | None, scale: float = 1.0) -> Iterator[tuple[Tensor, Tensor | None]]:
+def in_slices(images: Tensor, scores: Tensor | None) -> Iterator[tuple[Tensor, Tensor | None]]:
     """The batch as it is best sent through a network in eval mode: on a CPU a few images at a time.
 
     The activations of early blocks are large, and the C library's allocator gives blocks beyond 32 MiB back to the
@@ -19,7 +19,6 @@ def in_slices(images: Tensor, scores: Tensor | None, scale: float = 1.0) -> Iter
     Args:
         images (Tensor): ``(N, C, H, W)``.
         scores (Tensor, optional): ``(N, K)``.
-        scale (float): Fraction of the resolution that the network will see. Defaults to 1.0.
 
     Yields:
         tuple[Tensor, Tensor | None]: Images and scores of a slice, views of those given.
@@ -33,8 +32,7 @@ def in_slices(images: Tensor, scores: Tensor | None, scale: float = 1.0) -> Iter
     """
     size = len(images)
     if images.device.type == 'cpu':
-        pixels = images.shape[-2] * images.shape[-1] * scale**2
-        size = max(1, int(PIXELS * torch.get_num_threads() / pixels))
+        size = max(1, int(PIXELS * torch.get_num_threads() / (images.shape[-2] * images.shape[-1])))
     for start in range(0, max(len(images), 1), max(size, 1)):
         part = slice(start, start + size)
         yield images[part], None if scores is None else scores[part]

@@ -16,7 +16,8 @@ _WORTH_A_LOOP = 2**15
 class BoxMixer(Mixer):
     """Base of mixers that paste one box of the partner into the same place of the own image.
 
-    A subclass overrides :meth:`box_size`, :meth:`place` or :meth:`boxes`. ``keep`` moves each box, after it was
+    A subclass overrides :meth:`box_size`, :meth:`place` or :meth:`boxes`; one of :class:`CutMix` must not override
+    :meth:`draw` alone, which is not asked where boxes are pasted as slices. ``keep`` moves each box, after it was
     clipped, to another place that it could have had at that size: the share of the label stays what the method drew.
     """
 
@@ -99,13 +100,9 @@ class CutMix(BoxMixer):
         if share.numel() == 1 and self.keep is None:
             top, bottom, left, right = box = clipped(self.boxes(images, float(share)), height, width)
             return paste(images, box, pool[..., top:bottom, left:right], partner)
-        if (
-            images.device.type != 'cpu'
-            or images[0].numel() < _WORTH_A_LOOP
-            or (images.requires_grad or pool.requires_grad)
-        ):
+        keeps_graph = images.requires_grad or pool.requires_grad
+        if images.device.type != 'cpu' or images[0].numel() < _WORTH_A_LOOP or keeps_graph:
             return super().blend(images, pool, partner, share)
         box = clipped(self.boxes(images, share), height, width)
-        box = tuple(side.expand(len(images)) for side in box)
         rows = partner.tolist()
         return paste_each(images, box, lambda i, y, x: pool[rows[i], :, y, x]), box_mask(box, height, width)

@@ -10,7 +10,8 @@ from torch import Tensor
 from ..part import Guide, Labels, Partners, build_part
 from ..registry import BATCH_AUGMENTS
 from .grid_labels import GridEnergy, least_energy
-from .mix import Mixer, take_rows
+from .mix import Mixer
+from .pixels import take_rows
 from .resample import cells_to_pixels, pixels_to_cells, shares_of_cells
 
 #: The authors' salience: the root mean square over the channels of the gradient of each image's loss.
