@@ -27,10 +27,11 @@ test: $(VENV)/.mmmix-dev  ## Run the fast tests
 test-slow: $(VENV)/.mmmix-dev  ## Run the tests that take more than ten seconds
 	$(BIN)/python -m pytest -m slow
 
-lint: $(VENV)/.mmmix-dev  ## Check style and types
+lint: $(VENV)/.mmmix-dev  ## Check style, types, and that imports point downwards
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m ruff format --check
 	$(BIN)/python -m mypy
+	$(BIN)/lint-imports --no-cache
 
 format: $(VENV)/.mmmix-dev  ## Bring the code into style
 	$(BIN)/python -m ruff check --fix

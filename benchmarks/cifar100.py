@@ -3,21 +3,20 @@
 ``DIR/{train,test}/<class>/*.png`` is CIFAR-100 as an image folder.
 """
 
-import fcntl
 import json
-import os
-import platform
 import statistics
 import tempfile
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable
+from itertools import product
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
 
 from mmmix.cli import build_runner
+from mmmix.evaluation.frame import Results, hardware, mean_and_deviation, table
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -95,79 +94,36 @@ def setting_of(args: Namespace, schedule: str) -> dict:
         data=f'CIFAR-100, {args.images_per_class} training images a class, all test images',
         epochs=args.epochs,
         schedule=schedule,
-        hardware=torch.cuda.get_device_name()
-        if torch.cuda.is_available()
-        else f'one core of a CPU ({platform.machine()})',
+        hardware=hardware('one core of a CPU ({machine})'),
         torch=torch.__version__,
         mark='ours',
     )
 
 
-class Results:
-    """A file of runs of one setting, written after every run, so that a stopped comparison goes on where it was.
+def table_of(results: Results, arms: Iterable[str]) -> str:
+    """One row for each arm: the median of each seed, then mean and standard deviation over seeds."""
+    rows = []
+    for arm in arms:
+        runs = sorted((run for run in results.runs if run['arm'] == arm), key=lambda run: run['seed'])
+        if not runs:
+            rows.append([arm, '-', '`not run`', '-', '-', '-'])
+            continue
+        top1 = [run['median'] for run in runs]
+        mean, spread = mean_and_deviation(top1)
+        minutes = statistics.mean(run['seconds'] for run in runs) / 60
+        seeds = ', '.join(str(run['seed']) for run in runs)
+        each = ', '.join(f'{value:.2f}' for value in top1)
+        rows.append([arm, seeds, each, f'{mean:.2f}', '-' if spread is None else f'{spread:.2f}', f'{minutes:.1f}'])
+    return table(['arm', 'seeds', 'top-1 of each', 'mean', 'spread', 'minutes a run'], rows) + '\n'
 
-    Several processes may write runs of their own into one file.
 
-    Raises:
-        ValueError: If the file holds runs of another setting, which stay.
-    """
-
-    def __init__(self, path: Path, setting: dict):
-        self.path = path
-        self.setting = setting
-        if path.exists() and self._read()['setting'] != setting:
-            raise ValueError(f'{path} holds runs of another setting, which stay: choose another --output')
-
-    def _read(self) -> dict:
-        return json.loads(self.path.read_text()) if self.path.exists() else dict(setting=self.setting, runs=[])
-
-    @property
-    def runs(self) -> list[dict]:
-        """The finished runs."""
-        return self._read()['runs']
-
-    def done(self, arm: str, seed: int) -> bool:
-        """Whether this run is in the file."""
-        return any((run['arm'], run['seed']) == (arm, seed) for run in self.runs)
-
-    def add(self, run: dict) -> None:
-        """Write one more run; the file is never half-written."""
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
-            results = self._read()
-            results['runs'].append(run)
-            half = self.path.with_suffix('.tmp')
-            half.write_text(json.dumps(results, indent=1) + '\n')
-            half.replace(self.path)
-        finally:
-            os.close(folder)
-
-    def table(self, arms: Iterable[str]) -> str:
-        """One row for each arm: the median of each seed, then mean and standard deviation over seeds."""
-        rows = (
-            '| arm | seeds | top-1 of each | mean | spread | minutes a run |\n| --- | --- | --- | --- | --- | --- |\n'
-        )
-        for arm in arms:
-            runs = sorted((run for run in self.runs if run['arm'] == arm), key=lambda run: run['seed'])
-            if not runs:
-                rows += f'| {arm} | - | `not run` | - | - | - |\n'
-                continue
-            top1 = [run['median'] for run in runs]
-            spread = f'{statistics.stdev(top1):.2f}' if len(top1) > 1 else '-'
-            minutes = statistics.mean(run['seconds'] for run in runs) / 60
-            seeds = ', '.join(str(run['seed']) for run in runs)
-            each = ', '.join(f'{value:.2f}' for value in top1)
-            rows += f'| {arm} | {seeds} | {each} | {statistics.mean(top1):.2f} | {spread} | {minutes:.1f} |\n'
-        return rows
-
-    def story(self) -> str:
-        """The setting in one sentence or two."""
-        s = self.setting
-        return (
-            f'marked `{s["mark"]}`. {s["network"]}; {s["data"]}; {s["epochs"]} epochs; {s["schedule"]}. '
-            f'{s["hardware"][0].upper()}{s["hardware"][1:]}, PyTorch {s["torch"]}.'
-        )
+def story(setting: dict) -> str:
+    """The setting in one sentence or two."""
+    s = setting
+    return (
+        f'marked `{s["mark"]}`. {s["network"]}; {s["data"]}; {s["epochs"]} epochs; {s["schedule"]}. '
+        f'{s["hardware"][0].upper()}{s["hardware"][1:]}, PyTorch {s["torch"]}.'
+    )
 
 
 def compare(
@@ -194,10 +150,9 @@ def compare(
         parser.error(str(error))
     with tempfile.TemporaryDirectory() as folder:
         link_subset(args.data, Path(folder), args.images_per_class)
-        for seed in args.seeds:
-            for arm in args.arms:
-                if not results.done(arm, seed):
-                    run = train(shrink(config_of(arm), seed, Path(folder), args, last))
-                    results.add(dict(arm=arm, seed=seed, **run))
+        results.complete(
+            (dict(arm=arm, seed=seed) for seed, arm in product(args.seeds, args.arms)),
+            lambda arm, seed: train(shrink(config_of(arm), seed, Path(folder), args, last)),
+        )
     args.output.with_suffix('.md').write_text(page(results))
-    print(results.table(args.arms))
+    print(table_of(results, args.arms))

@@ -6,9 +6,7 @@ bookkeeping alone. It writes ``benchmarks/hardmix_cost.json``.
 """
 
 import json
-import platform
 import statistics
-import time
 from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +21,8 @@ from mmpretrain.structures import DataSample
 
 from mmmix import HardPool, HardSampleHook
 from mmmix.engine import HardSampleTable
+from mmmix.engine.agreement import SharedTable
+from mmmix.evaluation.frame import clock, hardware, in_turns, quartiles, ratios, timed, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGENET = 1_281_167
@@ -47,11 +47,12 @@ class Arm:
         self.optimizer = OptimWrapper(torch.optim.SGD(self.model.parameters(), lr=0.01))
         self.images = torch.randint(256, (length, 3, 32, 32), dtype=torch.uint8)
         self.batch = batch
-        self.iter = 0
+        self.now = clock(device)
         self.hook: HardSampleHook | None = None
         if hard:
             self.hook = HardSampleHook()
-            self.hook._table = self.model.hard_table = HardSampleTable(50_000)
+            self.model.hard_table = HardSampleTable(50_000)
+            self.hook._shared = SharedTable(self.model.hard_table)
             missed = torch.rand(50_000) < 0.3
             self.hook.table.update(torch.arange(50_000), missed)
             self.hook.table.refresh()
@@ -72,30 +73,18 @@ class Arm:
         at = torch.randint(len(self.images), (self.batch,))
         samples = [DataSample(metainfo=dict(sample_idx=int(i))).set_gt_label(int(i) % 10) for i in at]
         data = dict(inputs=self.images[at], data_samples=samples)
-        synchronize()
-        start = time.perf_counter()
+        start = self.now()
         self.model.train_step(data, self.optimizer)
         if self.hook is not None:
             self.hook.after_train_iter(self.runner, self.runner.iter)
-        synchronize()
+        taken = self.now() - start
         self.runner.iter += 1
-        return time.perf_counter() - start
-
-
-def synchronize() -> None:
-    """Let the device finish, where there is one."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+        return taken
 
 
 def median_ms(work: Callable[[], Any], rounds: int) -> float:
     """The median time of some work, in milliseconds."""
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return round(1000 * statistics.median(times), 4)
+    return round(1000 * statistics.median(timed(work) for _ in range(rounds)), 4)
 
 
 def bookkeeping(batch: int) -> dict[str, float]:
@@ -160,35 +149,27 @@ def main() -> None:
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
 
     arms = {name: Arm(hard, args.batch, 512, device) for name, hard in (('CutMix', False), ('HardMix', True))}
-    times: dict[str, list[float]] = {name: [] for name in arms}
-    for number in range(args.rounds + 3):
-        # The order alternates, so that neither arm always follows the other.
-        for name in sorted(arms, reverse=bool(number % 2)):
-            seconds = arms[name].step()
-            if number >= 3:
-                times[name].append(seconds)
-    ratios = sorted(hard / plain for hard, plain in zip(times['HardMix'], times['CutMix'], strict=True))
-    quarter = len(ratios) // 4
+    times = in_turns({name: arm.step for name, arm in arms.items()}, args.rounds, warm_up=3, alternate=True)
+    low, middle, high = quartiles(ratios(times['HardMix'], times['CutMix']))
     step = {
         'batch': args.batch,
         'rounds': args.rounds,
         'CutMix, median ms': round(1000 * statistics.median(times['CutMix']), 2),
         'HardMix, median ms': round(1000 * statistics.median(times['HardMix']), 2),
         'ratio of medians': round(statistics.median(times['HardMix']) / statistics.median(times['CutMix']), 4),
-        'ratio per round, median': round(statistics.median(ratios), 4),
-        'ratio per round, quartiles': [round(ratios[quarter], 4), round(ratios[-quarter - 1], 4)],
+        'ratio per round, median': round(middle, 4),
+        'ratio per round, quartiles': [round(low, 4), round(high, 4)],
     }
     document = dict(
         mark='ours',
-        hardware=torch.cuda.get_device_name() if device == 'cuda' else f'{platform.machine()} CPU, 1 thread, no GPU',
+        hardware=hardware('{machine} CPU, 1 thread, no GPU', device),
         torch=torch.__version__,
         step_resnet18_cifar=step,
         host_ms=bookkeeping(256),
         memory_mb=memory(),
     )
-    text = json.dumps(document, indent=2)
-    print(text)
-    args.output.write_text(text + '\n', encoding='utf-8')
+    print(json.dumps(document, indent=2))
+    write_json(args.output, document)
 
 
 if __name__ == '__main__':

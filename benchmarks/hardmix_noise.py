@@ -5,9 +5,6 @@ the AUROC of hardness against "was flipped", the share of partners from the pool
 rate, and the test accuracy. It writes ``benchmarks/hardmix_noise.json``.
 """
 
-import json
-import platform
-import statistics
 import tempfile
 from argparse import ArgumentParser
 from pathlib import Path
@@ -19,6 +16,7 @@ from mmengine.hooks import Hook
 from sklearn.metrics import roc_auc_score
 
 from mmmix.cli import build_runner
+from mmmix.evaluation.frame import hardware, mean_and_deviation, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 ARMS: dict[str, dict] = {
@@ -114,21 +112,21 @@ def main() -> None:
         for name in ('auroc', 'flipped_among_them', 'accuracy'):
             values = [row[name] for row in results if row['arm'] == arm and row[name] is not None]
             if values:
-                spread = statistics.stdev(values) if len(values) > 1 else 0.0
-                summary[f'{arm}: {name}'] = dict(mean=round(statistics.mean(values), 4), std=round(spread, 4))
-                print(f'{arm}: {name} {statistics.mean(values):.4f} +- {spread:.4f} (n={len(values)})')
+                mean, spread = mean_and_deviation(values)
+                summary[f'{arm}: {name}'] = dict(mean=round(mean, 4), std=round(spread or 0.0, 4))
+                print(f'{arm}: {name} {mean:.4f} +- {spread or 0.0:.4f} (n={len(values)})')
     document = dict(
         mark='ours',
         what='AUROC of hardness against "label was flipped", end of training',
         config='configs/quickstart/resnet_digits_none.py with HardMix and HardSampleHook at their defaults',
         flipped=args.fraction,
         epochs=args.epochs,
-        hardware=f'{platform.machine()} CPU, 1 thread',
+        hardware=hardware('{machine} CPU, 1 thread', 'cpu'),
         torch=torch.__version__,
         summary=summary,
         runs=results,
     )
-    args.output.write_text(json.dumps(document, indent=2) + '\n', encoding='utf-8')
+    write_json(args.output, document)
 
 
 if __name__ == '__main__':

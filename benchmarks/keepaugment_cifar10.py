@@ -10,11 +10,12 @@ squares differ. Each cell is trained from scratch and written at once, so that a
 """
 
 import argparse
-import json
-import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from PIL import Image
 from torch import Tensor
 
 from mmmix import Cutout, KeepCutout, MixClassifier, Mixer
+from mmmix.evaluation.frame import Results, hardware
 
 MEAN, STD = (125.3, 123.0, 113.9), (63.0, 62.1, 66.7)
 BATCH = 64
@@ -42,13 +44,14 @@ def load(folder: Path) -> tuple[Tensor, Tensor]:
     return (images - mean) / std, torch.tensor([label for _, label in files])
 
 
-def network() -> MixClassifier:
+def network(augments: dict | None, **settings: Any) -> MixClassifier:
     """CIFAR's ResNet-18 with a quarter of its channels, as in configs/_base_/models/resnet_digits.py."""
     model = MixClassifier(
         backbone=dict(type='mmpretrain.ResNet_CIFAR', depth=18, stem_channels=16, base_channels=16),
         neck=dict(type='mmpretrain.GlobalAveragePooling'),
         head=dict(type='mmpretrain.LinearClsHead', num_classes=10, in_channels=128),
-        train_cfg=dict(augments=dict(type='mmmix.Cutout')),
+        train_cfg=None if augments is None else dict(augments=augments),
+        **settings,
     )
     model.init_weights()
     return model.to(memory_format=torch.channels_last)
@@ -93,25 +96,36 @@ def accuracy(model: MixClassifier, images: Tensor, labels: Tensor, mixer: Mixer 
 def train(mixer: Mixer, data: tuple[Tensor, Tensor], epochs: int, seed: int) -> tuple[MixClassifier, float]:
     """Train one network, and tell the seconds of an epoch."""
     torch.manual_seed(seed)
-    model = network()
+    model = network(dict(type='mmmix.Cutout'))
     model.data_preprocessor.batch_augments = mixer
+    start = time.perf_counter()
+    fit(model, data, epochs, seed, lambda images, labels: (images, [DataSample().set_gt_label(i) for i in labels]))
+    return model, (time.perf_counter() - start) / epochs
+
+
+def fit(
+    model: MixClassifier,
+    data: tuple[Tensor, Tensor],
+    epochs: int,
+    seed: int,
+    prepare: Callable[[Tensor, Tensor], tuple[Tensor, list[DataSample]]],
+) -> None:
+    """Train a network; ``prepare`` makes of cropped images and their labels what goes into it."""
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, 0.1, epochs * (len(data[0]) // BATCH), pct_start=0.15, cycle_momentum=False
     )
     model.train()
-    start = time.perf_counter()
     for _ in range(epochs):
-        for images, labels in batches(*data, generator):
-            samples = [DataSample().set_gt_label(label) for label in labels]
+        for batch in batches(*data, generator):
+            images, samples = prepare(*batch)
             with torch.autocast('cpu', dtype=torch.bfloat16):
                 losses = model.loss(images.contiguous(memory_format=torch.channels_last), samples)
             optimizer.zero_grad()
             losses['loss'].backward()
             optimizer.step()
             schedule.step()
-    return model, (time.perf_counter() - start) / epochs
 
 
 def main() -> None:
@@ -127,28 +141,39 @@ def main() -> None:
     torch.set_num_threads(1)
     MMLogger.get_current_instance().setLevel('WARNING')
     data, test = load(args.data / 'train'), load(args.data / 'test')
-    cells = json.loads(args.out.read_text())['cells'] if args.out.exists() else []
-    for seed in args.seeds:
-        for length in args.lengths:
-            for kind in (Cutout, KeepCutout):
-                key = dict(method=kind.__name__, length=length, seed=seed, epochs=args.epochs)
-                if any(key.items() <= cell.items() for cell in cells):
-                    continue
-                model, seconds = train(kind(length=length), data, args.epochs, seed)
-                cell = dict(**key, test_accuracy=accuracy(model, *test), seconds_per_epoch=round(seconds, 1))
-                rows = torch.randperm(len(data[0]), generator=torch.Generator().manual_seed(0))[:FIDELITY]
-                some = data[0][rows], data[1][rows]
-                cell['train_accuracy_clean'] = accuracy(model, *some)
-                for other in (Cutout, KeepCutout):
-                    mixer = other(length=length)
-                    mixer.bind(model)
-                    cell[f'train_accuracy_{other.__name__}'] = accuracy(model, *some, mixer)
-                cells.append(cell)
-                print(cell, flush=True)
-                if args.weights:
-                    args.weights.mkdir(parents=True, exist_ok=True)
-                    torch.save(model.state_dict(), args.weights / f'{kind.__name__}_{length}_{seed}.pth')
-                args.out.write_text(json.dumps(dict(about=about(data, test), cells=cells), indent=2) + '\n')
+    results = Results(args.out, about(data, test), names=('about', 'cells'), strict=False)
+    wanted = (
+        dict(method=kind.__name__, length=length, seed=seed, epochs=args.epochs)
+        for seed, length, kind in product(args.seeds, args.lengths, (Cutout, KeepCutout))
+    )
+    results.complete(wanted, partial(cell, data, test, args.weights))
+
+
+def cell(
+    data: tuple[Tensor, Tensor],
+    test: tuple[Tensor, Tensor],
+    weights: Path | None,
+    method: str,
+    length: int,
+    seed: int,
+    epochs: int,
+) -> dict:
+    """Train one network, and ask it about test images and about training images that went through either method."""
+    kinds = {kind.__name__: kind for kind in (Cutout, KeepCutout)}
+    model, seconds = train(kinds[method](length=length), data, epochs, seed)
+    found: dict = dict(test_accuracy=accuracy(model, *test), seconds_per_epoch=round(seconds, 1))
+    rows = torch.randperm(len(data[0]), generator=torch.Generator().manual_seed(0))[:FIDELITY]
+    some = data[0][rows], data[1][rows]
+    found['train_accuracy_clean'] = accuracy(model, *some)
+    for name, kind in kinds.items():
+        mixer = kind(length=length)
+        mixer.bind(model)
+        found[f'train_accuracy_{name}'] = accuracy(model, *some, mixer)
+    print(dict(method=method, length=length, seed=seed, epochs=epochs, **found), flush=True)
+    if weights:
+        weights.mkdir(parents=True, exist_ok=True)
+        torch.save(model.state_dict(), weights / f'{method}_{length}_{seed}.pth')
+    return found
 
 
 def about(data: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]) -> dict:
@@ -159,7 +184,7 @@ def about(data: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]) -> dict:
         network='ResNet_CIFAR depth 18, stem_channels=16, base_channels=16 (0.7 M parameters)',
         recipe=f'SGD nesterov lr 0.1, weight decay 5e-4, batch {BATCH}, one-cycle, pad-4 crop, flip, bfloat16 autocast',
         guide='InputGradient, full resolution, float32; tau 0.6',
-        hardware=f'CPU ({platform.machine()}), one thread of a shared machine; torch {torch.__version__}',
+        hardware=hardware('CPU ({machine}), one thread of a shared machine', 'cpu') + f'; torch {torch.__version__}',
         fidelity=f'eval-mode accuracy on {FIDELITY} training images without crops or flips',
     )
 

@@ -16,11 +16,9 @@ its memory it shows what the passes alone cost:
 """
 
 import argparse
-import json
 import os
-import platform
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -30,7 +28,8 @@ from mmengine.logging import MMLogger
 from mmpretrain.structures import DataSample
 
 from mmmix import MixClassifier
-from mmmix.guides import slices
+from mmmix.evaluation.frame import clock, hardware, in_turns, ratios, write_json
+from mmmix.probes import slices
 
 AT_ONCE = 'KeepCutout, early head, the batch at once'
 #: Variant -> guide, and the budget of its step time relative to Cutout.
@@ -60,12 +59,6 @@ class Clock:
         return result
 
 
-def finished() -> float:
-    """The time at which the device had done all that it was told."""
-    torch.cuda.synchronize()
-    return time.perf_counter()
-
-
 class Variant:
     """A network in training with one way of erasing."""
 
@@ -80,7 +73,7 @@ class Variant:
             train_cfg=dict(augments=augment),
         ).to(device)
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
-        self.now = finished if device.type == 'cuda' else time.process_time
+        self.now = clock(device, own_work=True)
 
     def step(self, images: torch.Tensor, samples: list[DataSample]) -> float:
         """The seconds of one training step."""
@@ -97,16 +90,12 @@ class Variant:
         keep = next(self.model.mixers()).keep
         if keep is None:
             return {}
-        guide = Clock(type(keep.guide).__call__.__get__(keep.guide), self.now)
-        rate, allow = Clock(keep.rate, self.now), Clock(keep.allow, self.now)
-        mixer = next(self.model.mixers())
-        asked = mixer.importance
-        mixer.importance = lambda own, _: guide(own, mixer._scene.own_scores)
-        keep.rate, keep.allow = rate, allow
+        guide, rate, allow = (Clock(inner, self.now) for inner in (keep.guide, keep.rate, keep.allow))
+        keep.guide, keep.rate, keep.allow = guide, rate, allow
         try:
             self.step(images, samples)
         finally:
-            mixer.importance, keep.rate, keep.allow = asked, rate.inner, allow.inner
+            keep.guide, keep.rate, keep.allow = guide.inner, rate.inner, allow.inner
         return dict(guide_seconds=guide.seconds, choice_seconds=rate.seconds + allow.seconds)
 
 
@@ -129,32 +118,26 @@ def main() -> None:
     }
     images = torch.rand(args.batch, 3, 32, 32, device=device)
     samples = [DataSample().set_gt_label(i % 10) for i in range(args.batch)]
-    seconds: dict[str, list[float]] = {name: [] for name in variants}
-    warm_up = 1 if device.type == 'cpu' else 20
-    for number in range(warm_up + args.rounds):
-        for name, variant in variants.items():
-            taken = variant.step(images, samples)
-            if number >= warm_up:
-                seconds[name].append(taken)
+    turns = {name: partial(variant.step, images, samples) for name, variant in variants.items()}
+    seconds = in_turns(turns, args.rounds, warm_up=1 if device.type == 'cpu' else 20)
     rows = []
     for name, (_, budget) in VARIANTS.items():
-        ratios = sorted(own / base for own, base in zip(seconds[name], seconds['Cutout'], strict=True))
-        row = dict(method=name, median_seconds=round(median(seconds[name]), 4), ratio=round(median(ratios), 3))
-        row.update(ratio_min=round(ratios[0], 3), ratio_max=round(ratios[-1], 3), budget=budget)
+        each = ratios(seconds[name], seconds['Cutout'])
+        row: dict = dict(method=name, median_seconds=round(median(seconds[name]), 4), ratio=round(median(each), 3))
+        row.update(ratio_min=round(min(each), 3), ratio_max=round(max(each), 3), budget=budget)
         row.update({key: round(value, 4) for key, value in variants[name].split(images, samples).items()})
         rows.append(row)
         print(row, flush=True)
-    hardware = torch.cuda.get_device_name() if device.type == 'cuda' else f'CPU ({platform.machine()}), one thread'
     about = dict(
         mark='ours',
         network=f'ResNet_CIFAR depth 18, base_channels={args.width}',
         batch=args.batch,
         rounds=args.rounds,
         precision='float32',
-        hardware=f'{hardware}; torch {torch.__version__}',
+        hardware=f'{hardware("CPU ({machine}), one thread", device)}; torch {torch.__version__}',
         allocator='keeps its memory' if 'MALLOC_MMAP_THRESHOLD_' in os.environ else 'as it is',
     )
-    args.out.write_text(json.dumps(dict(about=about, rows=rows), indent=2) + '\n')
+    write_json(args.out, dict(about=about, rows=rows))
 
 
 if __name__ == '__main__':

@@ -19,29 +19,18 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from keepaugment_cifar10 import BATCH, MEAN, STD, cropped, load, predict
+from keepaugment_cifar10 import BATCH, MEAN, STD, fit, load, network, predict
 from mmengine.logging import MMLogger
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from mmmix import CutMix, Cutout, Guide, InputGradient, KeepCutMix, KeepCutout, MixClassifier, SelectivePaste
+from mmmix import CutMix, Cutout, InputGradient, KeepCutMix, KeepCutout, MixClassifier, SelectivePaste
 from mmmix.datasets.transforms import KeepRandAugment
-from mmmix.mixers.boxes import box_mask, centred
+from mmmix.evaluation.contenders import FixedGuide
+from mmmix.evaluation.frame import hardware, write_json
+from mmmix.ops.boxes import box_mask, centred
 
 PASTE = dict(type='mmmix.KeepPaste', length=16, tau=0.6)
-
-
-def network(paste: bool) -> MixClassifier:
-    """The network of ``keepaugment_cifar10.py``, which gets its images through its preprocessor."""
-    model = MixClassifier(
-        backbone=dict(type='mmpretrain.ResNet_CIFAR', depth=18, stem_channels=16, base_channels=16),
-        neck=dict(type='mmpretrain.GlobalAveragePooling'),
-        head=dict(type='mmpretrain.LinearClsHead', num_classes=10, in_channels=128),
-        data_preprocessor=dict(mean=MEAN, std=STD, num_classes=10),
-        train_cfg=dict(augments=PASTE) if paste else None,
-    )
-    model.init_weights()
-    return model.to(memory_format=torch.channels_last)
 
 
 def augmented(pixels: Tensor, labels: Tensor, transform: KeepRandAugment) -> dict:
@@ -57,26 +46,22 @@ def augmented(pixels: Tensor, labels: Tensor, transform: KeepRandAugment) -> dic
     return dict(inputs=inputs, data_samples=samples)
 
 
+def normalised(paste: bool) -> MixClassifier:
+    """The network of ``keepaugment_cifar10.py``, which gets its images through its preprocessor."""
+    preprocessor = dict(mean=MEAN, std=STD, num_classes=10)
+    return network(PASTE if paste else None, data_preprocessor=preprocessor)
+
+
 def train(paste: bool, data: tuple[Tensor, Tensor], epochs: int, seed: int, magnitude: float) -> MixClassifier:
     """Train one network."""
     torch.manual_seed(seed)
-    model, transform = network(paste).train(), KeepRandAugment(magnitude_level=magnitude)
-    generator = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
-    steps = len(data[0]) // BATCH
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, epochs * steps, pct_start=0.15, cycle_momentum=False)
-    for _ in range(epochs):
-        for rows in torch.randperm(len(data[0]), generator=generator)[: steps * BATCH].split(BATCH):
-            batch = augmented(cropped(data[0][rows], generator), data[1][rows], transform)
-            batch = model.data_preprocessor(batch, training=True)
-            with torch.autocast('cpu', dtype=torch.bfloat16):
-                losses = model.loss(
-                    batch['inputs'].contiguous(memory_format=torch.channels_last), batch['data_samples']
-                )
-            optimizer.zero_grad()
-            losses['loss'].backward()
-            optimizer.step()
-            schedule.step()
+    model, transform = normalised(paste), KeepRandAugment(magnitude_level=magnitude)
+
+    def prepare(pixels: Tensor, labels: Tensor) -> tuple[Tensor, list[DataSample]]:
+        batch = model.data_preprocessor(augmented(pixels, labels, transform), training=True)
+        return batch['inputs'], batch['data_samples']
+
+    fit(model, data, epochs, seed, prepare)
     return model
 
 
@@ -86,7 +71,7 @@ def accuracy(model: MixClassifier, data: tuple[Tensor, Tensor], magnitude: float
     model.eval()
     transform, guide, right = KeepRandAugment(magnitude_level=magnitude or 0), InputGradient(), 0
     guide.bind(model)
-    paste = SelectivePaste(guide, 0.6)
+    paste = SelectivePaste(guide=guide, tau=0.6)
     for pixels, labels in zip(data[0].split(250), data[1].split(250), strict=True):
         clean = model.data_preprocessor(dict(inputs=pixels))['inputs']
         images = clean
@@ -101,17 +86,6 @@ def accuracy(model: MixClassifier, data: tuple[Tensor, Tensor], magnitude: float
     return round(100 * right / len(data[1]), 2)
 
 
-class Known(Guide):
-    """A guide that was asked before."""
-
-    def __init__(self, maps: Tensor):
-        self.maps = maps
-
-    def __call__(self, images: Tensor, scores: Tensor | None = None) -> Tensor:
-        """The maps of the very images that it was asked about."""
-        return self.maps
-
-
 def removed_mass(model: MixClassifier, data: tuple[Tensor, Tensor], draws: int = 5) -> list[dict]:
     """The mean share of each image's saliency, and of its area, that mixers remove."""
     model.eval()
@@ -120,8 +94,8 @@ def removed_mass(model: MixClassifier, data: tuple[Tensor, Tensor], draws: int =
     images, scores = model.data_preprocessor(dict(inputs=data[0]))['inputs'], F.one_hot(data[1], 10).float()
     maps = torch.cat([guide(*rows) for rows in zip(images.split(250), scores.split(250), strict=True)])
     mass = maps / maps.sum((2, 3), keepdim=True)
-    pairs = [(f'Cutout, length {n}', Cutout(n), KeepCutout(Known(maps), length=n)) for n in (8, 16, 24)]
-    pairs.append(('CutMix', CutMix(lam_mode='elem'), KeepCutMix(Known(maps), lam_mode='elem')))
+    pairs = [(f'Cutout, length {n}', Cutout(n), KeepCutout(FixedGuide(maps), length=n)) for n in (8, 16, 24)]
+    pairs.append(('CutMix', CutMix(lam_mode='elem'), KeepCutMix(FixedGuide(maps), lam_mode='elem')))
     rows = []
     for name, plain, keep in pairs:
         row: dict = dict(method=name)
@@ -177,15 +151,15 @@ def main() -> None:
         data=f'CIFAR-10 subset: {len(labels)} training images, {args.images} of them asked about, eval mode',
         network='ResNet_CIFAR depth 18, stem_channels=16, base_channels=16 (0.7 M parameters)',
         recipe=f'{args.epochs} epochs, batch {BATCH}, seed {args.seed}, two policies of magnitude {args.magnitude:g}',
-        hardware=f'CPU, one thread of a shared machine; torch {torch.__version__}',
+        hardware=hardware('CPU, one thread of a shared machine', 'cpu') + f'; torch {torch.__version__}',
     )
     if args.mass_weights is not None:
-        one = network(False)
+        one = normalised(False)
         one.load_state_dict(torch.load(args.mass_weights, weights_only=True))
         about['mass'] = f'saliency of the network {args.mass_weights.stem} of keepaugment_cifar10.py'
     result = dict(about=about, randaugment=table, magnitude=magnitudes, mass=removed_mass(one, some))
     print(json.dumps(result, indent=2))
-    args.out.write_text(json.dumps(result, indent=2) + '\n')
+    write_json(args.out, result)
 
 
 if __name__ == '__main__':

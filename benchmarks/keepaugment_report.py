@@ -8,6 +8,8 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from mmmix.evaluation.frame import table
+
 HERE = Path(__file__).parent
 KEPT = """With an allocator that keeps its memory
 
@@ -23,12 +25,6 @@ def page(name: str, title: str, text: str, about: dict[str, Any], tables: list[s
     body = '\n\n'.join(tables)
     source = f'`python benchmarks/keepaugment_{name}.py`, all rows `ours`.'
     (HERE / f'keepaugment_{name}.md').write_text(f'# {title}\n\n{text}\n\n{body}\n\n{source}\n\n{settings}\n')
-
-
-def table(head: list[str], rows: list[list[Any]]) -> str:
-    """A Markdown table."""
-    lines = [head, ['---'] * len(head), *rows]
-    return '\n'.join('| ' + ' | '.join('' if cell is None else str(cell) for cell in line) + ' |' for line in lines)
 
 
 def spread(values: list[float]) -> str:

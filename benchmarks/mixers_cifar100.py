@@ -9,8 +9,10 @@ the whole protocol on a machine with an accelerator.
 
 from argparse import ArgumentParser, BooleanOptionalAction
 
-from cifar100 import ROOT, Results, add_arguments, compare
+from cifar100 import ROOT, add_arguments, compare, story, table_of
 from mmengine.config import Config
+
+from mmmix.evaluation.frame import Results
 
 PROTOCOL = '_base_/recipes/resnet18_200e_bs100_cifar100.py'
 METHODS = ('Mixup', 'CutMix', 'FMix', 'ResizeMix', 'SaliencyMix', 'PuzzleMix', 'ManifoldMix')
@@ -32,13 +34,13 @@ def markdown(results: Results) -> str:
     """The results as a page: one row for each arm."""
     return (
         '# The mixers on CIFAR-100\n\n'
-        f'`python benchmarks/mixers_cifar100.py`, {results.story()} Each arm is the committed config of its method, '
-        'with its `alpha`; all else is equal.\n\n'
+        f'`python benchmarks/mixers_cifar100.py`, {story(results.setting)} Each arm is the committed config of its '
+        'method, with its `alpha`; all else is equal.\n\n'
         'Top-1 in percent: the median of the last three epochs of each seed, then mean and standard deviation over '
         'seeds. So narrow a network trained for so short a time has nothing to overfit with, which is what mixing is '
         'against: here it only slows learning down, and the table does not tell which method is best after 200 epochs. '
         'A difference within the spread says nothing at all. The minutes are those of a machine with other work on it '
-        f'and no measure of cost.\n\n{results.table(ARMS)}'
+        f'and no measure of cost.\n\n{table_of(results, ARMS)}'
     )
 
 

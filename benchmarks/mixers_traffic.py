@@ -7,13 +7,11 @@ than either allows: one launch after the other takes the host some microseconds 
 bandwidth. Sorting, selecting and Fourier transforms move their bytes more than once. It is a count, not a measurement.
 """
 
-import json
 import warnings
 from argparse import ArgumentParser
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from sys import path
 from typing import Any
 
 import torch
@@ -21,9 +19,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-ROOT = Path(__file__).resolve().parent.parent
-path.insert(0, str(ROOT / 'tools'))
-from benchmark_mixers import SHAPES, ours, peers  # noqa: E402
+from mmmix.evaluation.contenders import SHAPES, ours, peers
+from mmmix.evaluation.frame import table, write_json
 
 CALLS = 20
 
@@ -97,17 +94,17 @@ def measure(shape: tuple[int, ...]) -> list[dict[str, Any]]:
 def markdown(runs: dict[str, list[dict[str, Any]]]) -> str:
     """A table: a row for each method and mode."""
     rows = {(r['method'], r['mode'], r['package']) for results in runs.values() for r in results}
-    head = ' | '.join(f'{name} {SHAPES[name]}: bytes / clone' for name in runs)
-    lines = [f'| method | mode | package | launches | {head} |', f'| --- | --- | --- |{" --- |" * (len(runs) + 1)}']
+    head = ['method', 'mode', 'package', 'launches', *(f'{name} {SHAPES[name]}: bytes / clone' for name in runs)]
+    lines = []
     for method, mode, package in sorted(rows):
         found = [
             next((r for r in results if (r['method'], r['mode'], r['package']) == (method, mode, package)), None)
             for results in runs.values()
         ]
         launches = next(r['launches'] for r in found if r)
-        cells = ' | '.join(f'{r["traffic"]:.2f}' if r else '' for r in found)
-        lines.append(f'| {method} | {mode} | {package} | {launches:.0f} | {cells} |')
-    return '\n'.join(lines) + '\n'
+        cells = [f'{r["traffic"]:.2f}' if r else None for r in found]
+        lines.append([method, mode, package, f'{launches:.0f}', *cells])
+    return table(head, lines) + '\n'
 
 
 def main() -> None:
@@ -122,7 +119,7 @@ def main() -> None:
     torch.autocast = lambda kind, **rest: nullcontext() if kind == 'meta' else autocast(kind, **rest)  # type: ignore
     torch.is_autocast_enabled = lambda kind: kind != 'meta' and enabled(kind)  # type: ignore
     runs = {name: measure(shape) for name, shape in SHAPES.items()}
-    args.output.write_text(json.dumps(dict(torch=torch.__version__, mark='simulated', runs=runs), indent=1) + '\n')
+    write_json(args.output, dict(torch=torch.__version__, mark='simulated', runs=runs))
     _, *text = __doc__.strip().split('\n\n')
     page = f'# Launches and bytes\n\nMarked `simulated`. {" ".join(text[0].split())}\n\n'
     page += (

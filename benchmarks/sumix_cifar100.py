@@ -8,8 +8,10 @@
 
 from argparse import ArgumentParser
 
-from cifar100 import ROOT, Results, add_arguments, compare
+from cifar100 import ROOT, add_arguments, compare, story, table_of
 from mmengine.config import Config
+
+from mmmix.evaluation.frame import Results
 
 SUMIX = 'resnet18_800e-cutmix-sumix_cifar100.py'
 ARMS: dict[str, tuple[str, dict]] = {
@@ -33,11 +35,11 @@ def markdown(results: Results) -> str:
     """The results as a page: one row for each arm."""
     return (
         '# CutMix against CutMix + SUMix on CIFAR-100\n\n'
-        f'`python benchmarks/sumix_cifar100.py`, {results.story()}\n\n'
+        f'`python benchmarks/sumix_cifar100.py`, {story(results.setting)}\n\n'
         'Top-1 in percent: the median of the last five epochs of each seed, then mean and standard deviation over '
         'seeds. '
         "So small a network trained for so short a time says nothing about the paper's claim for 800 epochs; a "
-        f'difference within the spread says nothing at all.\n\n{results.table(ARMS)}'
+        f'difference within the spread says nothing at all.\n\n{table_of(results, ARMS)}'
     )
 
 

@@ -6,11 +6,9 @@ quartiles to ``benchmarks/sumix_cost.json``. Parts of a step are timed too, to s
 """
 
 import json
-import platform
 import statistics
-import time
 from argparse import ArgumentParser
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,21 +17,11 @@ from mmengine.optim import build_optim_wrapper
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
-from mmmix.guides import untouched
+from mmmix.evaluation.frame import clock, hardware, in_turns, quartiles, ratios, table, timed, write_json
+from mmmix.probes.untouched import untouched
 
 ROOT = Path(__file__).resolve().parent.parent
 BUDGET = {'train': 2.0, 'detached': 1.38}
-
-
-def timed(device: torch.device, action: Callable[[], object]) -> float:
-    """Seconds that an action takes."""
-    if device.type == 'cuda':
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    action()
-    if device.type == 'cuda':
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
 
 
 def build(clean_pass: str | None, width: int, device: torch.device):
@@ -57,14 +45,14 @@ def build(clean_pass: str | None, width: int, device: torch.device):
 
 def parts(model: torch.nn.Module, device: torch.device) -> dict[str, float]:
     """Seconds for the pieces that a step is made of."""
-    images = torch.randn(100, 3, 32, 32, device=device)
+    images, now = torch.randn(100, 3, 32, 32, device=device), clock(device)
     found: dict[str, float] = {}
     outs: list[torch.Tensor] = []
-    found['forward, train mode'] = timed(device, lambda: outs.append(model(images, mode='tensor')[-1]))
+    found['forward, train mode'] = timed(lambda: outs.append(model(images, mode='tensor')[-1]), now)
     loss = outs[-1].square().mean()
-    found['backward'] = timed(device, loss.backward)
+    found['backward'] = timed(loss.backward, now)
     with untouched(model), torch.no_grad():
-        found['forward, eval mode, no graph'] = timed(device, lambda: model(images, mode='tensor'))
+        found['forward, eval mode, no graph'] = timed(lambda: model(images, mode='tensor'), now)
     return found
 
 
@@ -77,30 +65,25 @@ def markdown(result: dict) -> str:
     """The result as a page."""
     setting, ratio, parts = result['setting'], result['ratio'], result['parts']
     note = f' Load: {setting["load"]}.' if 'load' in setting else ''
-    page = (
+    rows: list[list] = [['no SUMix', f'{result["seconds"]["without SUMix"]:.3f}', '1', None, None]]
+    for name, row in ratio.items():
+        low, high = row['quartiles']
+        cells = [f'{row["median"]:.2f} ({low:.2f} to {high:.2f})', row['budget'], row['met']]
+        rows.append([f'`{name}`', f'{result["seconds"][name]:.3f}', *cells])
+    head = ['`clean_pass`', 'seconds a step', 'relative to no SUMix, median (quartiles)', 'budget', 'met']
+    expected = result['expected_from_parts']
+    return (
         '# What SUMix costs\n\n'
         f'`python benchmarks/sumix_cost.py`, marked `{setting["mark"]}`. {setting["network"]}, batch '
         f'{setting["batch"]}, {setting["mixer"]}; {setting["rounds"]} interleaved rounds. {setting["hardware"]}, '
         f'PyTorch {setting["torch"]}.{note}\n\n'
-        '| `clean_pass` | seconds a step | relative to no SUMix, median (quartiles) | budget | met |\n'
-        '| --- | --- | --- | --- | --- |\n'
-        f'| no SUMix | {result["seconds"]["without SUMix"]:.3f} | 1 | | |\n'
-    )
-    for name, row in ratio.items():
-        low, high = row['quartiles']
-        page += (
-            f'| `{name}` | {result["seconds"][name]:.3f} | {row["median"]:.2f} ({low:.2f} to {high:.2f}) | '
-            f'{row["budget"]} | {row["met"]} |\n'
-        )
-    page += '\nWhere a step goes:\n\n| part | seconds |\n| --- | --- |\n'
-    page += ''.join(f'| {name} | {value:.3f} |\n' for name, value in parts.items())
-    expected = result['expected_from_parts']
-    page += (
-        f'\nFrom these parts a second pass alone makes {expected["train"]:.2f} (`train`) and '
+        f'{table(head, rows)}\n\n'
+        'Where a step goes:\n\n'
+        f'{table(["part", "seconds"], [[name, f"{value:.3f}"] for name, value in parts.items()])}\n\n'
+        f'From these parts a second pass alone makes {expected["train"]:.2f} (`train`) and '
         f'{expected["detached"]:.2f} '
         "(`detached`); what is above is the head, the second graph's memory, and the noise of a shared machine.\n"
     )
-    return page
 
 
 def main() -> None:
@@ -115,26 +98,17 @@ def main() -> None:
     if device.type == 'cpu':
         torch.set_num_threads(1)
     arms = {str(name): build(name, args.width, device) for name in (None, 'train', 'detached')}
-    seconds: dict[str, list[float]] = {name: [] for name in arms}
-    pieces: dict[str, list[float]] = {}
-    for i in range(args.rounds + 1):
-        for name, (_, step) in arms.items():
-            took = timed(device, step)
-            if i > 0:  # the first round warms up
-                seconds[name].append(took)
-        for name, took in parts(arms['None'][0], device).items():
-            if i > 0:
-                pieces.setdefault(name, []).append(took)
+    turns = {name: partial(timed, step, clock(device)) for name, (_, step) in arms.items()}
+    seconds = in_turns({**turns, 'parts': partial(parts, arms['None'][0], device)}, args.rounds, warm_up=1)
+    pieces = seconds.pop('parts')
     median = {name: statistics.median(values) for name, values in seconds.items()}
-    # Each round has its own ratio; their median and quartiles do not feel a drift of the machine.
-    ratios = {}
+    against = {}
     for name in BUDGET:
-        each = [ours / base for ours, base in zip(seconds[name], seconds['None'], strict=True)]
-        low, middle, high = statistics.quantiles(each, n=4)
-        ratios[name] = dict(
+        low, middle, high = quartiles(ratios(seconds[name], seconds['None']))
+        against[name] = dict(
             median=middle, quartiles=[low, high], budget=BUDGET[name], met=verdict(low, high, BUDGET[name])
         )
-    piece = {name: statistics.median(values) for name, values in pieces.items()}
+    piece = {name: statistics.median(each[name] for each in pieces) for name in pieces[0]}
     forward, backward = piece['forward, train mode'], piece['backward']
     extra = piece['forward, eval mode, no graph']
     result = dict(
@@ -143,16 +117,16 @@ def main() -> None:
             batch=100,
             mixer='CutMix',
             rounds=args.rounds,
-            hardware=torch.cuda.get_device_name() if device.type == 'cuda' else f'one CPU core, {platform.machine()}',
+            hardware=hardware('one CPU core, {machine}', device),
             torch=torch.__version__,
             mark='ours',
         ),
         seconds={'without SUMix' if name == 'None' else name: value for name, value in median.items()},
-        ratio=ratios,
+        ratio=against,
         parts=piece,
         expected_from_parts=dict(train=2.0, detached=(forward + backward + extra) / (forward + backward)),
     )
-    args.output.write_text(json.dumps(result, indent=1) + '\n')
+    write_json(args.output, result)
     args.output.with_suffix('.md').write_text(markdown(result))
     print(json.dumps(result, indent=1))
 

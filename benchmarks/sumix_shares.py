@@ -17,24 +17,19 @@ from itertools import product
 from pathlib import Path
 
 import torch
-from mmengine.config import Config
-from mmengine.runner import Runner, load_checkpoint
-from mmpretrain.registry import MODELS
 
-from mmmix import CutMix, sumix_terms
-from mmmix.models.heads.sumix_head import unit_softmax
+from mmmix import CutMix, cli, sumix_terms
+from mmmix.evaluation.frame import write_json
+from mmmix.models.losses.sumix import unit_softmax
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def digits_model(checkpoint: Path):
     """The trained network, the normalised test digits, their ink and their labels."""
-    config = Config.fromfile(ROOT / 'configs' / 'quickstart' / 'resnet_digits_none.py')
-    model = MODELS.build({**config.model, 'data_preprocessor': config.data_preprocessor})
-    load_checkpoint(model, str(checkpoint), map_location='cpu')
-    model.eval()
-    loader_cfg = {**config.test_dataloader, 'batch_size': 445, 'collate_fn': {'type': 'default_collate'}}
-    batch = next(iter(Runner.build_dataloader(loader_cfg)))
+    config = cli.read_config(str(ROOT / 'configs' / 'quickstart' / 'resnet_digits_none.py'))
+    model = cli.build_classifier(config, str(checkpoint), device='cpu')
+    batch = next(iter(cli.build_loader(config, batch_size=445)))
     raw = torch.stack(list(batch['inputs'])).float()
     data = model.data_preprocessor(batch)
     labels = torch.cat([sample.gt_label for sample in data['data_samples']])
@@ -122,7 +117,7 @@ def main() -> None:
     settings = product(('absolute', 'signed'), (100.0, 10.0), (10, 100, 200, 1000))
     sizes = [regulariser(*setting) for setting in settings]
     result = dict(mark='ours', torch=torch.__version__, shares=shares(args.checkpoint, args.rounds), regulariser=sizes)
-    args.output.write_text(json.dumps(result, indent=1) + '\n')
+    write_json(args.output, result)
     print(json.dumps(result, indent=1))
 
 

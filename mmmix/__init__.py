@@ -55,10 +55,10 @@ register_config_scope()
 
 #: Packages and modules whose ``__all__`` is reachable as ``mmmix.<name>``, imported when first asked for.
 _ROOMS = (
+    'core',
     'mixers',
     'partners',
-    'partners_history',
-    'keep',
+    'keeps',
     'guides',
     'labels',
     'models',

@@ -1,16 +1,25 @@
-"""What the command line tools share: arguments, the config they end in, and the runner it describes."""
+"""What the command line tools share: arguments, the config they end in, and the runner or classifier it describes.
+
+The one place that reads flags, configs and checkpoints. The package itself raises errors; :func:`one_line` turns those
+that tell what to do into the end of a program.
+"""
 
 import os
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
+from mmengine.logging import MMLogger
+from mmengine.registry import RUNNERS, init_default_scope
+from mmengine.runner import CheckpointLoader, Runner, load_checkpoint
+from mmpretrain.registry import MODELS
 
 from .compat import allow_checkpoint_types, register_config_scope
 
@@ -24,6 +33,19 @@ def fail(message: str) -> NoReturn:
         message (str): The line.
     """
     sys.exit(f'{Path(sys.argv[0]).name}: error: {message}')
+
+
+@contextmanager
+def one_line(*errors: type[Exception]) -> Iterator[None]:
+    """End the program with the message of an error that says what to do.
+
+    Args:
+        errors (type[Exception]): Which errors do.
+    """
+    try:
+        yield
+    except errors as error:
+        fail(str(error))
 
 
 def require_file(path: str, what: str) -> str:
@@ -66,6 +88,41 @@ def last_checkpoint(work_dir: str) -> str | None:
     return str(max(checkpoints, key=lambda path: path.stat().st_mtime_ns)) if checkpoints else None
 
 
+def find_checkpoint(source: Path) -> Path:
+    """The checkpoint that is meant: the file itself, or the last one of a work dir, also of one that was copied.
+
+    Args:
+        source (Path): A checkpoint or a work dir.
+    """
+    if source.is_file():
+        return source
+    last = last_checkpoint(str(source))
+    if last is None:
+        fail(f'{str(source)!r} is neither a checkpoint nor a work dir with a `last_checkpoint`')
+    beside = source / Path(last).name
+    return beside if beside.is_file() else Path(last)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint of MMEngine, without running anything that it may hold.
+
+    Args:
+        path (Path): The file.
+    """
+    allow_checkpoint_types()
+    return CheckpointLoader.load_checkpoint(str(path), map_location='cpu')
+
+
+def add_options(parser: ArgumentParser, text: str) -> None:
+    """Add ``--cfg-options``.
+
+    Args:
+        parser (ArgumentParser): The parser of the tool.
+        text (str): What the help says of it.
+    """
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help=text)
+
+
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments that training and testing share.
 
@@ -73,17 +130,26 @@ def add_arguments(parser: ArgumentParser) -> None:
         parser (ArgumentParser): The parser of the tool.
     """
     parser.add_argument('--work-dir', help='where logs and results go; default: work_dirs/<name of the config>')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='settings that override the config, e.g. train_dataloader.batch_size=32 model.backbone.strides=1,2,2,2',
+    add_options(
+        parser,
+        'settings that override the config, e.g. train_dataloader.batch_size=32 model.backbone.strides=1,2,2,2',
     )
     parser.add_argument('--amp', action='store_true', help='use mixed precision (bfloat16 without a GPU)')
     parser.add_argument('--no-pin-memory', action='store_true', help='do not pin the memory of batches')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
+
+
+def read_config(path: str, options: dict | None = None) -> Config:
+    """Read a config file.
+
+    Args:
+        path (str): The file.
+        options (dict, optional): What ``--cfg-options`` overrides in it. Defaults to None.
+    """
+    config = Config.fromfile(require_file(path, 'config'))
+    config.merge_from_dict(options or {})
+    return config
 
 
 def load_config(args: Namespace) -> Config:
@@ -98,8 +164,7 @@ def load_config(args: Namespace) -> Config:
         Config: The config, ready for what the tool itself changes.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    config = Config.fromfile(require_file(args.config, 'config'))
-    config.merge_from_dict(args.cfg_options or {})
+    config = read_config(args.config, args.cfg_options)
     config.launcher = args.launcher
     if args.work_dir is not None:
         config.work_dir = args.work_dir
@@ -149,3 +214,71 @@ def build_runner(config: Config) -> Runner:
             'device_ids': None,
         }
     return RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
+
+
+def build_classifier(
+    config: Config,
+    weights: str | dict | None = None,
+    *,
+    kind: str | None = None,
+    initialise: bool = False,
+    device: str | None = None,
+) -> Any:
+    """Build the classifier that a config describes, in eval mode.
+
+    Args:
+        config (Config): The config; it is not changed.
+        weights (str | dict, optional): A checkpoint, by its file or as :func:`read_checkpoint` gives it. Defaults to
+            None, as built.
+        kind (str, optional): Another type of classifier than the config's. Defaults to None.
+        initialise (bool): Whether to draw the weights before the checkpoint is loaded. Defaults to False.
+        device (str, optional): Where the model goes. Defaults to None, the accelerator if there is one.
+
+    Returns:
+        nn.Module: The classifier.
+    """
+    if isinstance(weights, str):
+        require_file(weights, 'checkpoint')
+    init_default_scope(config.get('default_scope', 'mmpretrain'))
+    allow_checkpoint_types()
+    settings = deepcopy(config.model)
+    if 'data_preprocessor' in config:
+        settings.setdefault('data_preprocessor', deepcopy(config.data_preprocessor))
+    if kind is not None:
+        settings['type'] = kind
+    model = MODELS.build(settings)
+    if initialise:
+        MMLogger.get_current_instance().setLevel('WARNING')  # else every parameter has its line
+        model.init_weights()
+    if isinstance(weights, dict):
+        model.load_state_dict(weights['state_dict'], strict=False)
+    elif weights is not None:
+        load_checkpoint(model, weights, map_location='cpu')
+    return model.to(torch.device(device or get_device())).eval()
+
+
+def build_loader(
+    config: Config,
+    dataset: dict | None = None,
+    *,
+    name: str = 'test_dataloader',
+    seed: int | None = None,
+    **changes: Any,
+) -> Any:
+    """Build a data loader of a config.
+
+    Args:
+        config (Config): The config; it is not changed.
+        dataset (dict, optional): A data set in place of the config's; it gets the config's pipeline unless it has one.
+            Defaults to None.
+        name (str): Which loader. Defaults to ``'test_dataloader'``.
+        seed (int, optional): Seed of the order of samples. Defaults to None.
+        **changes (Any): Settings in place of the config's.
+    """
+    init_default_scope(config.get('default_scope', 'mmpretrain'))
+    settings = deepcopy(config[name])
+    if dataset is not None:
+        settings.dataset = {'pipeline': settings.dataset.get('pipeline', []), **dataset}
+    settings.setdefault('collate_fn', dict(type='default_collate'))
+    settings.update(persistent_workers=False, **changes)
+    return Runner.build_dataloader(settings, seed=seed)

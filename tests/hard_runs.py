@@ -91,15 +91,17 @@ class Spy(Hook):
         self.start: dict = {}
 
     def before_train(self, runner) -> None:
-        self.start = unwrapped(runner).hard_table.state_dict()
-        observe = unwrapped(runner)._observe
+        model = unwrapped(runner)
+        self.start = model.hard_table.state_dict()
+        loss = model.loss
 
-        def spying(mix, logits, data_samples) -> None:
-            observe(mix, logits, data_samples)
-            idx, outcome = unwrapped(runner).observed
+        def spying(*args, **kwargs) -> dict:
+            losses = loss(*args, **kwargs)
+            idx, outcome = model.observed
             self.seen += [(runner.iter, i, o) for i, o in zip(idx, outcome.tolist(), strict=True)]
+            return losses
 
-        unwrapped(runner)._observe = spying
+        model.loss = spying
 
     def after_train_epoch(self, runner) -> None:
         self.tables[runner.epoch + 1] = unwrapped(runner).hard_table.state_dict()

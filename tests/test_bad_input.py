@@ -8,7 +8,7 @@ import torch
 from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import BATCH_AUGMENTS, MODELS
 from mmpretrain.structures import DataSample, MultiTaskDataSample
-from test_mix_classifier import DEIT, GUIDED, RESNET, classifier, data
+from networks import DEIT, GUIDED, RESNET, classifier, data
 
 from mmmix import CutMix, HardPool, InputGradient, Mixup, SelectiveCut
 
@@ -54,9 +54,9 @@ def test_alpha_may_be_an_integer() -> None:
 
 
 def test_keep_needs_a_cut() -> None:
-    with pytest.raises(ValueError) as error:
+    with pytest.raises(TypeError) as error:
         Mixup(keep=dict(type='mmmix.SelectiveCut', guide=dict(type='mmmix.InputGradient')))
-    says(error, 'Mixup', 'remove `keep`')
+    says(error, 'Mixup does not take `keep`', 'it takes alpha')
 
 
 @pytest.mark.parametrize(

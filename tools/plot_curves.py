@@ -1,42 +1,14 @@
 """Draw the loss and the accuracy of a training run: ``python tools/plot_curves.py WORK_DIR``."""
 
-import json
-import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use('Agg')
-from matplotlib import pyplot as plt
+from mmmix import cli
+from mmmix.evaluation.runs import read_points
+from mmmix.visualization.curves import draw_curves
 
 ACCURACY = 'accuracy/top1'
 X_LABELS = {'loss': 'iteration', ACCURACY: 'evaluation'}
-
-
-def read_points(work_dir: Path) -> dict[str, list[tuple[int, float]]]:
-    """Read what MMEngine's ``LocalVisBackend`` has logged.
-
-    A work dir has one log for each start of the training. A later start replaces what it did again, so a resumed run
-    goes on where it was resumed, and a new run in an old work dir begins anew.
-
-    Args:
-        work_dir (Path): The work dir of the run.
-
-    Returns:
-        dict[str, list[tuple[int, float]]]: The points (step, value) of each quantity.
-    """
-    points: dict[str, list[tuple[int, float]]] = {}
-    for log in sorted(work_dir.glob('*/vis_data/scalars.json')):
-        fresh: dict[str, list[tuple[int, float]]] = {}
-        for line in log.read_text(encoding='utf-8').splitlines():
-            entry = json.loads(line)
-            for name in X_LABELS:
-                if name in entry:
-                    fresh.setdefault(name, []).append((entry['step'], entry[name]))
-        for name, new in fresh.items():
-            points[name] = [old for old in points.get(name, []) if old[0] < new[0][0]] + new
-    return points
 
 
 def main() -> None:
@@ -47,15 +19,10 @@ def main() -> None:
     args = parser.parse_args()
     output = args.output or args.work_dir / 'curves.png'
 
-    points = read_points(args.work_dir)
+    points = read_points(args.work_dir, *X_LABELS)
     if not points:
-        sys.exit(f'plot_curves.py: error: {str(args.work_dir)!r} has no logs of a training run')
-    figure, axes = plt.subplots(1, len(points), figsize=(5 * len(points), 3.5), layout='constrained', squeeze=False)
-    for axis, (name, curve) in zip(axes[0], points.items(), strict=True):
-        axis.plot(*zip(*curve, strict=True), marker='.')
-        axis.set(xlabel=X_LABELS[name], ylabel=name)
-        axis.grid(alpha=0.3)
-    figure.savefig(output, dpi=120)
+        cli.fail(f'{str(args.work_dir)!r} has no logs of a training run')
+    draw_curves(points, {name: dict(xlabel=label, ylabel=name) for name, label in X_LABELS.items()}, output)
     print(f'Curves: {output}')
     if ACCURACY in points:
         print(f'Top-1 accuracy at the end: {points[ACCURACY][-1][1]:.2f} %')

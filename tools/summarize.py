@@ -18,10 +18,8 @@ def main() -> None:
     parser.add_argument('--last', type=int, default=10, metavar='N', help='evaluations that count; default: 10')
     parser.add_argument('--metric', default='accuracy/top1', help='default: accuracy/top1')
     args = parser.parse_args()
-    try:
+    with cli.one_line(ValueError):
         print(as_markdown(summarize(args.work_dirs, args.last, args.metric)))
-    except ValueError as error:
-        cli.fail(str(error))
 
 
 if __name__ == '__main__':

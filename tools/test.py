@@ -1,14 +1,13 @@
 """Test a model: ``python tools/test.py CONFIG CHECKPOINT``."""
 
 from argparse import ArgumentParser, Namespace
-from copy import deepcopy
 
 import mmengine
-from mmengine.config import Config, ConfigDict
 from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
 
 from mmmix import cli
+from mmmix.engine.switches import use_tta, use_visualization
 
 
 def parse_args() -> Namespace:
@@ -44,39 +43,6 @@ def parse_args() -> Namespace:
     return args
 
 
-def use_visualization(config: Config, args: Namespace) -> None:
-    """Switch on the hook that draws predictions.
-
-    Args:
-        config (Config): The config, changed in place.
-        args (Namespace): The parsed arguments.
-    """
-    if config.get('default_hooks', {}).get('visualization') is None:
-        cli.fail(
-            '--show and --show-dir need the hook that draws: add '
-            "`default_hooks = dict(visualization=dict(type='VisualizationHook'))` to the config"
-        )
-    config.default_hooks.visualization.update(
-        enable=True, show=args.show, wait_time=args.wait_time, out_dir=args.show_dir, interval=args.interval
-    )
-
-
-def use_tta(config: Config) -> None:
-    """Wrap the model and the pipeline for augmentation at test time.
-
-    Args:
-        config (Config): The config, changed in place.
-    """
-    dataset = config.test_dataloader.dataset
-    if 'tta_pipeline' not in config:
-        *transforms, pack = deepcopy(dataset.pipeline)
-        flips = [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)]
-        config.tta_pipeline = [*transforms, dict(type='TestTimeAug', transforms=[flips, [pack]])]
-    model = config.get('tta_model', dict(type='mmpretrain.AverageClsScoreTTA'))
-    config.model = ConfigDict(**model, module=config.model)
-    dataset.pipeline = config.tta_pipeline
-
-
 def main() -> None:
     """Test."""
     args = parse_args()
@@ -86,7 +52,8 @@ def main() -> None:
     if args.amp:
         config.test_cfg.fp16 = True
     if args.show or args.show_dir is not None:
-        use_visualization(config, args)
+        with cli.one_line(ValueError):
+            use_visualization(config, args.show, args.wait_time, args.show_dir, args.interval)
     if args.tta:
         use_tta(config)
     cli.set_up_loaders(config, 'test_dataloader', pin_memory=not args.no_pin_memory, persistent_workers=False)

@@ -2,10 +2,8 @@
 
 from argparse import ArgumentParser, Namespace
 
-from mmengine.config import Config
-from mmengine.device import get_device
-
 from mmmix import cli
+from mmmix.engine.switches import use_amp, use_scaled_lr
 
 
 def parse_args() -> Namespace:
@@ -32,23 +30,6 @@ def parse_args() -> Namespace:
     return parser.parse_args()
 
 
-def use_amp(config: Config) -> None:
-    """Replace the optimizer wrapper by one for mixed precision.
-
-    Args:
-        config (Config): The config, changed in place.
-    """
-    wrapper = config.optim_wrapper
-    if wrapper.get('type', 'OptimWrapper') not in ('OptimWrapper', 'AmpOptimWrapper'):
-        cli.fail(f'--amp cannot replace the optimizer wrapper {wrapper.type!r}: remove --amp')
-    if get_device() == 'cpu':
-        wrapper.type = 'mmmix.AutocastOptimWrapper'
-        for only_on_gpu in ('loss_scale', 'dtype', 'use_fsdp'):
-            wrapper.pop(only_on_gpu, None)
-    else:
-        wrapper.type = 'AmpOptimWrapper'
-
-
 def main() -> None:
     """Train."""
     args = parse_args()
@@ -60,17 +41,13 @@ def main() -> None:
     if args.resume is not None:
         config.resume = True
         config.load_from = cli.require_file(args.resume, 'checkpoint')
-    if args.amp:
-        use_amp(config)
     if args.no_validate:
         config.val_cfg = config.val_dataloader = config.val_evaluator = None
-    if args.auto_scale_lr:
-        if 'base_batch_size' not in (config.get('auto_scale_lr') or {}):
-            cli.fail(
-                '--auto-scale-lr needs the batch size that the learning rate is meant for: add '
-                '`auto_scale_lr = dict(base_batch_size=...)` to the config'
-            )
-        config.auto_scale_lr.enable = True
+    with cli.one_line(ValueError):
+        if args.amp:
+            use_amp(config)
+        if args.auto_scale_lr:
+            use_scaled_lr(config)
     cli.set_up_loaders(
         config,
         'train_dataloader',

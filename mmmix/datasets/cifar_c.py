@@ -7,6 +7,8 @@ import numpy as np
 from mmpretrain.datasets import BaseDataset
 from mmpretrain.datasets.categories import CIFAR10_CATEGORIES, CIFAR100_CATEGORIES
 
+from ..core import check
+from ..core.fields import choice
 from ..registry import DATASETS
 
 #: The fifteen corruptions of the benchmark, then the four extra ones: all nineteen that SUMix averages over.
@@ -24,13 +26,9 @@ class _CorruptedCIFAR(BaseDataset):
     RECORD: ClassVar[str]
 
     def __init__(self, data_root: str, corruption: str, severity: int = 3, **kwargs: Any):
-        name = type(self).__name__
-        if corruption not in CORRUPTIONS:
-            raise ValueError(f'{name}: `corruption` must be one of {", ".join(CORRUPTIONS)}, but got {corruption!r}.')
-        if isinstance(severity, bool) or severity not in (1, 2, 3, 4, 5):
-            raise ValueError(f'{name}: `severity` must be 1 (mild) to 5 (strong), but got {severity!r}.')
-        self.corruption = corruption
-        self.severity = severity
+        self.corruption, self.severity = check(
+            self, corruption=(corruption, choice(*CORRUPTIONS)), severity=(severity, choice(1, 2, 3, 4, 5))
+        )
         self._root = Path(data_root)
         kwargs.setdefault('test_mode', True)
         super().__init__(ann_file='', data_root=data_root, **kwargs)
@@ -105,17 +103,7 @@ class CIFAR10C(_CorruptedCIFAR):
 class CIFAR100C(_CorruptedCIFAR):
     """CIFAR-100-C: the test images of CIFAR-100 under nineteen corruptions at five severities.
 
-    As :class:`CIFAR10C`; the folder is that of the published archive.
-
-    Args:
-        data_root (str): The folder, e.g. ``'data/CIFAR-100-C'``.
-        corruption (str): One of :data:`mmmix.datasets.CORRUPTIONS`.
-        severity (int): 1 (mild) to 5 (strong). Defaults to 3.
-        **kwargs: As in mmpretrain's ``BaseDataset``; the pipeline finds an RGB image under ``img``.
-
-    Raises:
-        ValueError: If there is no such corruption or severity, or a file does not hold what it should.
-        FileNotFoundError: If a file is not there.
+    The folder is that of the published archive, e.g. ``'data/CIFAR-100-C'``; all else is as in :class:`CIFAR10C`.
     """
 
     NAME = 'CIFAR-100-C'

@@ -5,6 +5,8 @@ from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS as HOST_DATASETS
 from torch import Tensor
 
+from ..core import check
+from ..core.fields import flag, number, whole
 from ..registry import DATASETS
 
 
@@ -53,17 +55,18 @@ class CorruptedLabels(BaseDataset):
         flip: bool = False,
         lazy_init: bool = False,
     ):
-        if isinstance(fraction, bool) or not isinstance(fraction, (int, float)) or not 0 <= fraction <= 1:
-            raise ValueError(f'CorruptedLabels: `fraction` must lie in [0, 1], e.g. 0.2, but got {fraction!r}.')
+        self.fraction, self.seed, self.flip = check(
+            self,
+            fraction=(fraction, number(least=0, most=1, like=0.2)),
+            seed=(seed, whole(default=0)),
+            flip=(flip, flag()),
+        )
         source = HOST_DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
         if not hasattr(source, 'pipeline'):
             raise TypeError(
                 f'CorruptedLabels cannot take over the pipelines inside a {type(source).__name__}: put CorruptedLabels '
                 'around the innermost data set.'
             )
-        self.fraction = float(fraction)
-        self.seed = seed
-        self.flip = flip
         self._source: BaseDataset | None = source
         super().__init__(
             ann_file='',
@@ -86,7 +89,7 @@ class CorruptedLabels(BaseDataset):
         source.full_init()
         data_list = [source.get_data_info(i) for i in range(len(source))]
         true = [info.get('gt_label') for info in data_list]
-        if any(isinstance(label, bool) or not hasattr(label, '__index__') for label in true):
+        if not all(hasattr(label, '__index__') and type(label) is not bool for label in true):
             raise TypeError('CorruptedLabels replaces class indices, but a `gt_label` of the data set is none.')
         labels = corrupted_labels(torch.tensor([int(label) for label in true]), self._num_classes(true), *self._how())
         for info, label in zip(data_list, labels.tolist(), strict=True):

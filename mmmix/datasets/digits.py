@@ -6,9 +6,10 @@ import numpy as np
 from mmpretrain.datasets import BaseDataset
 from PIL import Image
 
+from ..core import check
+from ..core.fields import choice, whole
 from ..registry import DATASETS
 
-_SPLITS = ('train', 'test')
 #: Every fourth image of each class is a test image.
 _TEST_EVERY = 4
 
@@ -64,12 +65,9 @@ class Digits(BaseDataset):
         lazy_init: bool = False,
         max_refetch: int = 1000,
     ) -> None:
-        if split not in _SPLITS:
-            raise ValueError(f"split must be 'train' or 'test', not {split!r}.")
-        if not isinstance(size, int) or size < 1:
-            raise ValueError(f'size must be a positive number of pixels, not {size!r}.')
-        self.split = split
-        self.size = size
+        self.split, self.size = check(
+            self, split=(split, choice('train', 'test')), size=(size, whole(default=32, least=1))
+        )
         super().__init__(
             ann_file='',
             metainfo=metainfo,

@@ -5,9 +5,9 @@ from typing import Any
 
 from mmpretrain.datasets import BaseDataset
 
+from ..core import check
+from ..core.fields import choice
 from ..registry import DATASETS
-
-_SPLITS = ('train', 'val')
 
 
 @DATASETS.register_module()
@@ -37,9 +37,7 @@ class TinyImageNet(BaseDataset):
     """
 
     def __init__(self, data_root: str = 'data/tiny-imagenet-200', split: str = 'train', **kwargs: Any):
-        if split not in _SPLITS:
-            raise ValueError(f"TinyImageNet: `split` must be 'train' or 'val', but got {split!r}.")
-        self.split = split
+        (self.split,) = check(self, split=(split, choice('train', 'val')))
         self._root = Path(data_root)
         kwargs.setdefault('test_mode', split == 'val')
         super().__init__(ann_file='', data_root=data_root, **kwargs)

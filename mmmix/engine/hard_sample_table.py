@@ -1,9 +1,13 @@
 """The memory behind HardMix: how often each training sample was misclassified."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from ..core import check
+from ..core.fields import number
 
 
 class HardSampleTable:
@@ -31,15 +35,7 @@ class HardSampleTable:
     """
 
     def __init__(self, length: int, momentum: float = 0.9, fraction: float = 0.2, min_hardness: float = 0.0):
-        if not 0 <= momentum < 1:
-            raise ValueError(f'`momentum` must lie in [0, 1), e.g. 0.9, but got {momentum!r}.')
-        if not 0 < fraction <= 1:
-            raise ValueError(f'`fraction` must lie in (0, 1], e.g. 0.2, but got {fraction!r}.')
-        if not 0 <= min_hardness < 1:
-            raise ValueError(f'`min_hardness` must lie in [0, 1), e.g. 0.0, but got {min_hardness!r}.')
-        self.momentum = momentum
-        self.fraction = fraction
-        self.min_hardness = min_hardness
+        self.momentum, self.fraction, self.min_hardness = check_table(self, momentum, fraction, min_hardness)
         self.seen = torch.zeros(length)
         self.missed = torch.zeros(length)
         self.bound = float('inf')
@@ -117,6 +113,26 @@ class HardSampleTable:
         self.seen = state['seen'].detach().cpu().float().clone()
         self.missed = state['missed'].detach().cpu().float().clone()
         self.refresh()
+
+
+def check_table(owner: Any, momentum: float, fraction: float, min_hardness: float) -> tuple[float, ...]:
+    """The arguments of a table, or the error of the one that is out of range.
+
+    Args:
+        owner (Any): Who was given them, for the error.
+        momentum (float): As in :class:`HardSampleTable`.
+        fraction (float): As in :class:`HardSampleTable`.
+        min_hardness (float): As in :class:`HardSampleTable`.
+
+    Raises:
+        ValueError: If one of them is out of range.
+    """
+    return check(
+        owner,
+        momentum=(momentum, number(least=0, below=1, like=0.9)),
+        fraction=(fraction, number(above=0, most=1, like=0.2)),
+        min_hardness=(min_hardness, number(least=0, below=1, like=0.0)),
+    )
 
 
 def _rounds(idx: Tensor) -> list[Tensor]:

@@ -11,9 +11,10 @@ from mmengine.utils import ProgressBar
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from ..guides import untouched
-from ..models.classifiers.mix_classifier import scores_of
+from ..models.classifiers.targets import scores_of
+from ..probes.untouched import untouched
 from .sample_identity import IdentifiedFetch
+from .sampling import batch_size_of
 
 
 def with_pipeline(dataset: Any, pipeline: Any) -> Any:
@@ -90,7 +91,7 @@ def scan(model: Any, loader: DataLoader, pipeline: Any) -> tuple[Tensor, Tensor]
     turns = range(dist.get_rank(), len(view), dist.get_world_size())
     batches = DataLoader(
         view,
-        batch_size=loader.batch_size or getattr(loader.batch_sampler, 'batch_size', 64),
+        batch_size=batch_size_of(loader) or 64,
         sampler=turns,
         num_workers=loader.num_workers,
         collate_fn=loader.collate_fn,

@@ -7,7 +7,11 @@ import torch
 from mmengine.evaluator import BaseMetric
 from torch import Tensor
 
+from ..core import check
+from ..core.fields import whole
 from ..registry import METRICS
+
+_BINS = whole(default=15, least=1)
 
 
 def expected_calibration_error(scores: Tensor, labels: Tensor, bins: int = 15) -> float:
@@ -34,8 +38,7 @@ def expected_calibration_error(scores: Tensor, labels: Tensor, bins: int = 15) -
         >>> expected_calibration_error(scores, torch.tensor([0, 0, 0, 1]))
         0.0
     """
-    if bins < 1:
-        raise ValueError(f'`bins` must be a positive number, e.g. 15, but got {bins!r}.')
+    check('expected_calibration_error', bins=(bins, _BINS))
     if scores.ndim != 2 or len(scores) == 0 or len(scores) != len(labels):
         raise ValueError(f'Expected (N, K) probabilities and (N,) labels, but got {scores.shape} and {labels.shape}.')
     confidence, predicted = scores.double().max(1)
@@ -56,6 +59,9 @@ class CalibrationError(BaseMetric):
         bins (int): Bins of equal width. Defaults to 15.
         **kwargs: As in MMEngine's ``BaseMetric``.
 
+    Raises:
+        ValueError: If there are no bins.
+
     Example:
         ``test_evaluator = [dict(type='Accuracy'), dict(type='mmmix.CalibrationError')]``
     """
@@ -64,7 +70,7 @@ class CalibrationError(BaseMetric):
 
     def __init__(self, bins: int = 15, **kwargs: Any):
         super().__init__(**kwargs)
-        self.bins = bins
+        (self.bins,) = check(self, bins=(bins, _BINS))
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep the scores and the label of each sample."""

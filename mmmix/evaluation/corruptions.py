@@ -5,6 +5,9 @@ from torch import Tensor
 from torchvision.transforms.v2 import ElasticTransform
 from torchvision.transforms.v2 import functional as T
 
+from ..core import check
+from ..core.fields import choice
+
 #: What each of the five severities means; ours, not those of the published CIFAR-C and ImageNet-C.
 SEVERITIES: dict[str, tuple[float, ...]] = {
     'gaussian_noise': (0.04, 0.06, 0.08, 0.09, 0.10),
@@ -22,11 +25,9 @@ class Corruption:
     """One of eight common corruptions at one of five severities, made with torchvision.
 
     After `Benchmarking Neural Network Robustness to Common Corruptions and Perturbations
-    <https://arxiv.org/abs/1903.12261>`_, for use where the published images are not at hand or do not exist.
-    Strengths are
-    ours (:data:`SEVERITIES`): compare networks with it, but not its numbers with published ones. Blur and distortion
-        are
-    relative to images of 32 pixels and grow with the side.
+    <https://arxiv.org/abs/1903.12261>`_, for use where the published images are not at hand or do not exist. Strengths
+    are ours (:data:`SEVERITIES`): compare networks with it, but not its numbers with published ones. Blur and
+    distortion are relative to images of 32 pixels and grow with the side.
 
     Args:
         name (str): ``'gaussian_noise'``, ``'gaussian_blur'``, ``'brightness'``, ``'contrast'``, ``'saturate'``,
@@ -44,12 +45,9 @@ class Corruption:
     """
 
     def __init__(self, name: str, severity: int = 3):
-        if name not in SEVERITIES:
-            raise ValueError(f'Corruption: `name` must be one of {", ".join(SEVERITIES)}, but got {name!r}.')
-        if isinstance(severity, bool) or severity not in (1, 2, 3, 4, 5):
-            raise ValueError(f'Corruption: `severity` must be 1 (mild) to 5 (strong), but got {severity!r}.')
-        self.name = name
-        self.severity = severity
+        self.name, self.severity = check(
+            self, name=(name, choice(*SEVERITIES)), severity=(severity, choice(1, 2, 3, 4, 5))
+        )
 
     def __call__(self, pixels: Tensor, labels: Tensor) -> Tensor:
         """Corrupt images ``(N, 3, H, W)`` in [0, 1]."""

@@ -8,7 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..guides import untouched
+from ..core import check
+from ..core.fields import flag, number, whole
+from ..probes.untouched import untouched
 
 #: What changes images: ``(pixels, labels) -> pixels``, both images in [0, 1].
 Change = Callable[[Tensor, Tensor], Tensor]
@@ -81,9 +83,8 @@ class PixelClassifier:
         return self.to_pixels(done['inputs']), labels.to(done['inputs'].device)
 
 
-def _check_epsilon(name: str, epsilon: float) -> None:
-    if not 0 <= epsilon <= 1:
-        raise ValueError(f'{name}: `epsilon` is in units of pixels in [0, 1], e.g. 8 / 255, but got {epsilon!r}.')
+#: For pixels in [0, 1].
+_EPSILON = number(default=8 / 255, least=0, most=1)
 
 
 class FGSM:
@@ -101,9 +102,8 @@ class FGSM:
     """
 
     def __init__(self, classifier: PixelClassifier, epsilon: float = 8 / 255):
-        _check_epsilon('FGSM', epsilon)
         self.classifier = classifier
-        self.epsilon = epsilon
+        (self.epsilon,) = check(self, epsilon=(epsilon, _EPSILON))
 
     def __call__(self, pixels: Tensor, labels: Tensor) -> Tensor:
         """Attack images ``(N, C, H, W)`` with labels ``(N,)``."""
@@ -134,14 +134,14 @@ class PGD:
         steps: int = 10,
         random_start: bool = True,
     ):
-        _check_epsilon('PGD', epsilon)
-        if steps < 1 or not step > 0:
-            raise ValueError(f'PGD: `steps` and `step` must be above 0, but got {steps!r} and {step!r}.')
         self.classifier = classifier
-        self.epsilon = epsilon
-        self.step = step
-        self.steps = steps
-        self.random_start = random_start
+        self.epsilon, self.step, self.steps, self.random_start = check(
+            self,
+            epsilon=(epsilon, _EPSILON),
+            step=(step, number(default=2 / 255, above=0)),
+            steps=(steps, whole(default=10, least=1)),
+            random_start=(random_start, flag()),
+        )
 
     def __call__(self, pixels: Tensor, labels: Tensor) -> Tensor:
         """Attack images ``(N, C, H, W)`` with labels ``(N,)``."""
@@ -186,13 +186,12 @@ class Occlusion:
     """
 
     def __init__(self, ratio: float, grid: int = 16, fill: float = 0.0):
-        if not 0 <= ratio <= 1:
-            raise ValueError(f'Occlusion: `ratio` must lie in [0, 1], but got {ratio!r}.')
-        if grid < 1:
-            raise ValueError(f'Occlusion: `grid` must be a positive number of patches, but got {grid!r}.')
-        self.ratio = ratio
-        self.grid = grid
-        self.fill = fill
+        self.ratio, self.grid, self.fill = check(
+            self,
+            ratio=(ratio, number(least=0, most=1, like=0.25)),
+            grid=(grid, whole(default=16, least=1)),
+            fill=(fill, number(default=0.0, least=0, most=1)),
+        )
 
     def __call__(self, pixels: Tensor, labels: Tensor) -> Tensor:
         """Mask patches of images ``(N, C, H, W)``; sides that the grid does not divide get patches of two sizes."""

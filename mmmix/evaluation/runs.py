@@ -4,24 +4,31 @@ import json
 import statistics
 from pathlib import Path
 
+from ..core import check
+from ..core.fields import whole
 
-def read_epochs(work_dir: Path, name: str = 'accuracy/top1') -> list[float]:
-    """One value per evaluation, in the order of training.
 
-    A later start replaces what it did again: a resumed run goes on where it was resumed, a new run in an old work dir
-    begins anew.
+def read_points(work_dir: Path, *names: str) -> dict[str, list[tuple[int, float]]]:
+    """What MMEngine's ``LocalVisBackend`` has logged, in the order of training.
+
+    A work dir has one log for each start of the training. A later start replaces what it did again: a resumed run goes
+    on where it was resumed, a new run in an old work dir begins anew.
 
     Args:
         work_dir (Path): The work dir of the run.
-        name (str): The quantity in MMEngine's ``scalars.json``. Defaults to ``'accuracy/top1'``.
+        names (str): Quantities in MMEngine's ``scalars.json``, e.g. ``'accuracy/top1'``.
+
+    Returns:
+        dict[str, list[tuple[int, float]]]: The points (step, value) of each quantity that is there.
     """
-    points: list[tuple[int, float]] = []
+    points: dict[str, list[tuple[int, float]]] = {}
     for log in sorted(work_dir.glob('*/vis_data/scalars.json')):
         lines = [json.loads(line) for line in log.read_text(encoding='utf-8').splitlines() if line.strip()]
-        fresh = [(int(line['step']), float(line[name])) for line in lines if name in line]
-        if fresh:
-            points = [point for point in points if point[0] < fresh[0][0]] + fresh
-    return [value for _, value in points]
+        for name in names:
+            fresh = [(int(line['step']), float(line[name])) for line in lines if name in line]
+            if fresh:
+                points[name] = [point for point in points.get(name, []) if point[0] < fresh[0][0]] + fresh
+    return points
 
 
 def summarize(work_dirs: list[Path], last: int = 10, name: str = 'accuracy/top1') -> list[dict]:
@@ -39,14 +46,13 @@ def summarize(work_dirs: list[Path], last: int = 10, name: str = 'accuracy/top1'
     Raises:
         ValueError: If there is nothing to read.
     """
-    if last < 1:
-        raise ValueError(f'`last` must be a positive number of epochs, e.g. 10, but got {last!r}.')
+    check('summarize', last=(last, whole(default=10, least=1)))
     found: dict[str, list[tuple[float, int, int]]] = {}
     for given in work_dirs:
         is_run = bool(list(given.glob('*/vis_data/scalars.json')))
         read = 0
         for run in [given] if is_run else sorted(path for path in given.glob('*') if path.is_dir()):
-            values = read_epochs(run, name)
+            values = [value for _, value in read_points(run, name).get(name, [])]
             if values:
                 end = values[-last:]
                 found.setdefault(config_name(run), []).append((statistics.median(end), len(values), len(end)))

@@ -6,14 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..part import Guide
-from ..registry import TASK_UTILS
-from .attention_maps import check_of, find_attention, heard_attention
-from .gradient import untouched
-from .module_path import module_at, run
+from ..core.fields import choice, text
+from ..core.roles import Guide
+from ..ops.devices import eager, without_autocast
+from ..probes.attention import find_attention, heard_attention
+from ..probes.modules import module_at, run
+from ..probes.untouched import untouched
 
 
-@TASK_UTILS.register_module()
 class Attention(Guide):
     """What a transformer attends to: the attention of one block, averaged over its heads.
 
@@ -25,12 +25,6 @@ class Attention(Guide):
 
     It is the attention that TransMix (`arXiv:2111.09833 <https://arxiv.org/abs/2111.09833>`_) reads labels from. Inside
     :class:`mmmix.MixClassifier` it shares the step's one clean pass, unless that ran before.
-
-    Args:
-        at (str, optional): Path of the block, e.g. ``'backbone.layers.11'`` (ViT) or ``'backbone.stages.3.blocks.1'``
-            (Swin). Defaults to None: the last block that has attention.
-        of (str): Whose attention: ``'class'``, the class token's, if there is one, or ``'patches'``, what all patches
-            pay on average. Defaults to ``'class'``.
 
     Raises:
         ValueError: If there is no attention there that this guide understands.
@@ -52,31 +46,34 @@ class Attention(Guide):
     """
 
     needs_model = True
-
-    def __init__(self, at: str | None = None, of: str = 'class'):
-        self.at = at
-        self.of = check_of(of, 'Attention')
+    at: str | None = text(
+        default=None,
+        what='the path of a block',
+        optional=True,
+        none='the last block that has attention',
+        like='backbone.layers.11',
+        doc="Path of the block, e.g. ``'backbone.layers.11'`` (ViT) or ``'backbone.stages.3.blocks.1'`` (Swin).",
+    )
+    of: str = choice(
+        'class',
+        'patches',
+        default='class',
+        doc="Whose attention: ``'class'``, the class token's, if there is one, or ``'patches'``, what all patches pay "
+        'on average.',
+    )
 
     def check_model(self, model: Any) -> None:
         """Refuse a network without attention."""
         find_attention(model if self.at is None else module_at(model, self.at))
 
-    @torch.compiler.disable
+    @eager
     @torch.no_grad()
     def __call__(self, images: Tensor, scores: Tensor | None = None) -> Tensor:
-        """Rate every pixel.
-
-        Args:
-            images (Tensor): ``(N, C, H, W)``.
-            scores (Tensor, optional): Not looked at.
-
-        Returns:
-            Tensor: ``(N, 1, H, W)``, float32, at least 0.
-        """
+        """Rate every pixel; see :meth:`Guide.__call__`."""
         model = self.require_model()
         size = images.shape[-2:]
         dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
-        with untouched(model), torch.autocast(images.device.type, enabled=False):
+        with untouched(model), without_autocast(images):
             attention = find_attention(model if self.at is None else module_at(model, self.at))
             shared = model.clean_pass_of(images) if hasattr(model, 'clean_pass_of') else None
             with heard_attention(attention, self.of) as maps:

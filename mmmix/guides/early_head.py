@@ -2,22 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..part import Guide
-from ..registry import TASK_UTILS
-from .gradient import check_gradient_args, scaled_gradient, untouched
-from .module_path import module_at, output_at, pooled, recorded
+from ..core.fields import choice, number, text, whole
+from ..core.mix import Mix
+from ..core.roles import Guide
+from ..ops.devices import eager
+from ..probes.gradients import scaled_gradient
+from ..probes.modules import block_width, module_at, output_at, pooled, recorded
 
-if TYPE_CHECKING:
-    from ..mixers import Mix
 
-
-@TASK_UTILS.register_module()
 class EarlyHead(Guide):
     """Saliency from an auxiliary head after an early block: the gradient sees only what lies before it.
 
@@ -28,14 +26,6 @@ class EarlyHead(Guide):
     classifier ignores it in a checkpoint. Everything before the block is trained by this loss too, as in the paper.
 
     Tokens, as transformers have them, are averaged, the class token among them.
-
-    Args:
-        at (str): Path of the block in the classifier: ``'backbone.layer1'`` (ResNet, WRN), ``'backbone.layers.3'``
-            (ViT), ``'backbone.stages.0'`` (Swin). Defaults to ``'backbone.layer1'``.
-        loss_weight (float): Weight of the auxiliary loss. Defaults to 0.3.
-        scale (float): Fraction of the resolution that the gradient is taken at. Defaults to 1.0.
-        target (str): ``'label'`` differentiates the label's logit, ``'max'`` the largest one. Defaults to ``'label'``.
-        in_channels (int, optional): Width of the block's output. Defaults to None: found by a dry run.
 
     Raises:
         ValueError: If an argument is out of range or there is no such block.
@@ -57,23 +47,25 @@ class EarlyHead(Guide):
     """
 
     needs_model = True
-
-    def __init__(
-        self,
-        at: str = 'backbone.layer1',
-        loss_weight: float = 0.3,
-        scale: float = 1.0,
-        target: str = 'label',
-        in_channels: int | None = None,
-    ):
-        if not isinstance(at, str) or not at:
-            raise ValueError(f"EarlyHead: `at` must be the path of a block, e.g. 'backbone.layer1', but got {at!r}.")
-        if isinstance(loss_weight, bool) or not isinstance(loss_weight, (int, float)) or not loss_weight >= 0:
-            raise ValueError(f'EarlyHead: `loss_weight` must be at least 0, e.g. 0.3, but got {loss_weight!r}.')
-        self.at = at
-        self.loss_weight = float(loss_weight)
-        self.scale, self.target = check_gradient_args('EarlyHead', scale, target)
-        self.in_channels = in_channels
+    at: str = text(
+        default='backbone.layer1',
+        what='the path of a block',
+        doc="Path of the block in the classifier: ``'backbone.layer1'`` (ResNet, WRN), ``'backbone.layers.3'`` (ViT), "
+        "``'backbone.stages.0'`` (Swin).",
+    )
+    loss_weight: float = number(default=0.3, least=0, doc='Weight of the auxiliary loss.')
+    scale: float = number(
+        default=1.0, above=0, most=1, like=0.5, doc='Fraction of the resolution that the gradient is taken at.'
+    )
+    target: str = choice(
+        'label',
+        'max',
+        default='label',
+        doc="``'label'`` differentiates the label's logit, ``'max'`` the largest one.",
+    )
+    in_channels: int | None = whole(
+        default=None, least=1, optional=True, none='found by a dry run', like=64, doc="Width of the block's output."
+    )
 
     @property
     def learns(self) -> str:
@@ -83,30 +75,23 @@ class EarlyHead(Guide):
     def build_learned(self, model: Any) -> nn.Module:
         """The linear layer. It draws its weights on the side: the network starts as it would without it."""
         with torch.random.fork_rng(devices=[]):
-            return nn.Linear(self.in_channels or block_width(model, self.at), model.num_classes)
+            width = self.in_channels or block_width(model, self.at, 'set `in_channels` of EarlyHead')
+            return nn.Linear(width, model.num_classes)
 
     @contextmanager
-    def listen(self, model: Any) -> Iterator[Callable[['Mix', Tensor], dict[str, Tensor]]]:
+    def listen(self, model: Any) -> Iterator[Callable[[Mix, Tensor], dict[str, Tensor]]]:
         """Listen to the block while the mixed images go through the network; see :meth:`Part.listen`."""
         with recorded(module_at(model, self.at)) as heard:
 
-            def losses(mix: 'Mix', _: Tensor) -> dict[str, Tensor]:
+            def losses(mix: Mix, _: Tensor) -> dict[str, Tensor]:
                 logits = model.learned[self.learns](pooled(heard[-1]))
                 return {f'loss_{self.learns}': self.loss_weight * F.cross_entropy(logits.float(), mix.scores.float())}
 
             yield losses
 
-    @torch.compiler.disable
+    @eager
     def __call__(self, images: Tensor, scores: Tensor | None = None) -> Tensor:
-        """Rate every pixel.
-
-        Args:
-            images (Tensor): ``(N, C, H, W)``.
-            scores (Tensor, optional): ``(N, K)`` labels. Defaults to None, the largest logit.
-
-        Returns:
-            Tensor: ``(N, 1, H, W)``, float32, at least 0.
-        """
+        """Rate every pixel; see :meth:`Guide.__call__`."""
         model = self.require_model()
         learned = getattr(model, 'learned', {})
         if self.learns not in learned:
@@ -120,14 +105,3 @@ class EarlyHead(Guide):
             return (head(pooled(output_at(model, self.at, leaf))),)
 
         return scaled_gradient(model, images, scores, self.scale, self.target, forward)
-
-
-def block_width(model: nn.Module, at: str) -> int:
-    """How many features a block gives, found by a dry run that leaves no trace."""
-    kernel = next((p for p in model.parameters() if p.ndim == 4), None)
-    if kernel is None:
-        raise ValueError(f"EarlyHead cannot find out how many features '{at}' has: set `in_channels`.")
-    size = getattr(getattr(model, 'backbone', None), 'img_size', 64)
-    height, width = (size, size) if isinstance(size, int) else size
-    with untouched(model), torch.no_grad():
-        return pooled(output_at(model, at, kernel.new_zeros(1, kernel.shape[1], height, width))).shape[1]

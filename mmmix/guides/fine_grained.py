@@ -1,15 +1,14 @@
 """Fine-grained saliency: centre against surround."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
-from ..part import Guide
-from ..registry import TASK_UTILS
+from ..core.fields import several
+from ..core.roles import Guide
+from ..ops.devices import without_autocast
+from ..ops.maps import bounds
 
 
-@TASK_UTILS.register_module()
 class FineGrained(Guide):
     """Fine-grained saliency: how far each pixel departs from its surround, at several scales.
 
@@ -26,13 +25,6 @@ class FineGrained(Guide):
     point (there cut to whole numbers at each scale); and those to brighter and to darker centres are added as they are
     (there each is brought to 0..255 first).
 
-    Args:
-        radii (Sequence[int]): Half the sides of the surrounds in pixels. Defaults to OpenCV's
-            (12, 24, 28, 48, 56, 112).
-
-    Raises:
-        ValueError: If a radius is not a positive number.
-
     Example:
         >>> import torch
         >>> from mmmix import FineGrained
@@ -42,25 +34,16 @@ class FineGrained(Guide):
         True
     """
 
-    def __init__(self, radii: Sequence[int] = (12, 24, 28, 48, 56, 112)):
-        if not radii or not all(isinstance(radius, int) and radius > 0 for radius in radii):
-            raise ValueError(
-                f'FineGrained: `radii` must be positive numbers of pixels, e.g. (12, 24), but got {radii!r}.'
-            )
-        self.radii = tuple(radii)
+    radii: tuple[int, ...] = several(
+        default=(12, 24, 28, 48, 56, 112),
+        least=1,
+        doc="Half the sides of the surrounds in pixels, by default OpenCV's.",
+    )
 
     @torch.no_grad()
     def __call__(self, images: Tensor, scores: Tensor | None = None) -> Tensor:
-        """Rate every pixel.
-
-        Args:
-            images (Tensor): ``(N, C, H, W)``.
-            scores (Tensor, optional): Not looked at.
-
-        Returns:
-            Tensor: ``(N, 1, H, W)``, float32, at least 0.
-        """
-        with torch.autocast(images.device.type, enabled=False):
+        """Rate every pixel; see :meth:`Guide.__call__`."""
+        with without_autocast(images):
             grey = images.double().mean(1)
             n, height, width = grey.shape
             integral = grey.new_zeros(n, height + 1, width + 1)
@@ -73,9 +56,3 @@ class FineGrained(Guide):
                 area = (bottom - top)[:, None] * (right - left)[None, :]
                 found += (grey - (sums - grey) / (area - 1).clamp(min=1)).abs()
             return found[:, None].float()
-
-
-def bounds(side: int, radius: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """First and last-plus-one index of the window around each position, clipped at the border."""
-    place = torch.arange(side, device=device)
-    return (place - radius).clamp(min=0), (place + radius + 1).clamp(max=side)

@@ -7,11 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..part import Guide
-from ..registry import MODELS, TASK_UTILS
+from ..core.arguments import check
+from ..core.fields import whole
+from ..core.host import host
+from ..core.roles import Guide
+from ..ops.devices import eager, without_autocast
 
 
-@TASK_UTILS.register_module()
 class Teacher(Guide):
     """The mean over the channels of a frozen network's last feature map.
 
@@ -54,11 +56,9 @@ class Teacher(Guide):
                 'Teacher: mmpretrain lists no weights for a `model` given as a dict: set `checkpoint` to '
                 'their path or address, or to False for random weights.'
             )
-        if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
-            raise ValueError(f'Teacher: `size` must be a positive number of pixels or None, but got {size!r}.')
         self.teacher = model
         self.checkpoint = checkpoint
-        self.size = size
+        (self.size,) = check(self, size=(size, whole(least=1, optional=True, like=224)))
         self._network: Any = None
         self._device: torch.device | None = None
 
@@ -68,7 +68,7 @@ class Teacher(Guide):
         if self._network is None:
             # Weights that are about to be overwritten must not move the random numbers of the training.
             with torch.random.fork_rng(devices=[]):
-                self._network = _frozen(self.teacher, self.checkpoint)
+                self._network = host().network(self.teacher, self.checkpoint).eval().requires_grad_(False)
         return self._network
 
     def __deepcopy__(self, memo: dict) -> 'Teacher':
@@ -79,25 +79,17 @@ class Teacher(Guide):
         model = self.teacher if isinstance(self.teacher, str) else self.teacher.get('type')
         return f'Teacher(model={model!r}, checkpoint={self.checkpoint!r}, size={self.size!r})'
 
-    @torch.compiler.disable
+    @eager
     @torch.no_grad()
     def __call__(self, images: Tensor, scores: Tensor | None = None) -> Tensor:
-        """Rate every pixel: the cells of the feature map, spread over the image.
-
-        Args:
-            images (Tensor): ``(N, C, H, W)``.
-            scores (Tensor, optional): Not looked at. Defaults to None.
-
-        Returns:
-            Tensor: ``(N, 1, H, W)``, float32, at least 0.
-        """
+        """Rate every pixel; see :meth:`Guide.__call__`."""
         if self._device != images.device:
             self.network.to(images.device)
             self._device = images.device
         seen = images.detach().float()
         if self.size is not None and seen.shape[-2:] != (self.size, self.size):
             seen = F.interpolate(seen, (self.size, self.size), mode='bilinear', align_corners=False)
-        with torch.autocast(images.device.type, enabled=False):
+        with without_autocast(images):
             maps = self.network.extract_feat(seen, stage='backbone')[-1]
         if not isinstance(maps, Tensor) or maps.ndim != 4:
             raise ValueError(
@@ -106,18 +98,3 @@ class Teacher(Guide):
             )
         maps = maps.float().mean(1, keepdim=True)
         return F.interpolate(maps - maps.amin((2, 3), keepdim=True), images.shape[-2:], mode='nearest-exact')
-
-
-def _frozen(model: str | dict, checkpoint: str | bool) -> Any:
-    """The network in eval mode, its parameters without gradients."""
-    if isinstance(model, str):
-        from mmpretrain.apis import get_model
-
-        network = get_model(model, pretrained=checkpoint)
-    else:
-        network = MODELS.build(model)
-        if isinstance(checkpoint, str):
-            from mmengine.runner import load_checkpoint
-
-            load_checkpoint(network, checkpoint, map_location='cpu')
-    return network.eval().requires_grad_(False)

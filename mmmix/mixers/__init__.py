@@ -3,19 +3,19 @@
 from .alignmix import AlignMix
 from .attentivemix import AttentiveMix
 from .comixup import CoMixup
-from .cutmix import BoxMixer, CutMix
+from .cutmix import CutMix
 from .cutout import Cutout
 from .fmix import FMix
 from .gridmask import GridMask
 from .gridmix import GridMix
-from .guidedmixup import GuidedMixup, SaliencyCycle
+from .guidedmixup import GuidedMixup
 from .hardmix import HardMix
 from .keep_paste import KeepPaste
+from .keep_presets import KeepCutMix, KeepCutout, KeepRandomErasing
 from .manifoldmix import ManifoldMix
-from .mix import Mix, Mixer
-from .mixpro import MaskMix, MixPro
+from .maskmix import MaskMix
+from .mixpro import MixPro
 from .mixup import Mixup
-from .presets import KeepCutMix, KeepCutout, KeepRandomErasing
 from .puzzlemix import PuzzleMix
 from .random_erasing import RandomErasing
 from .recursivemix import RecursiveMix
@@ -31,7 +31,6 @@ from .tokenmix import TokenMix
 __all__ = [
     'AlignMix',
     'AttentiveMix',
-    'BoxMixer',
     'CoMixup',
     'CutMix',
     'Cutout',
@@ -46,16 +45,13 @@ __all__ = [
     'KeepRandomErasing',
     'ManifoldMix',
     'MaskMix',
-    'Mix',
     'MixPro',
-    'Mixer',
     'Mixup',
     'PuzzleMix',
     'RandomErasing',
     'RecursiveMix',
     'ResizeMix',
     'SMMix',
-    'SaliencyCycle',
     'SaliencyGrafting',
     'SaliencyMix',
     'SmoothMix',

@@ -3,15 +3,12 @@
 import torch
 from torch import Tensor
 
-from ..part import Guide, Labels, Partners, build_part
-from ..registry import BATCH_AUGMENTS
-from .gridmix import cells_of, check_grid
-from .mix import Mixer
-from .resample import cells_to_pixels, pixels_to_cells
+from ..core import Built, Guide, GuidedMixer
+from ..core.fields import part, whole
+from ..ops.cells import cells_of, cells_to_pixels, pixels_to_cells
 
 
-@BATCH_AUGMENTS.register_module()
-class AttentiveMix(Mixer):
+class AttentiveMix(GuidedMixer):
     r"""Attentive CutMix: the cells of the own image that a pretrained network looks at most are kept.
 
     `Attentive CutMix: An Enhanced Data Augmentation Approach for Deep Learning Based Image Classification
@@ -24,23 +21,6 @@ class AttentiveMix(Mixer):
 
     Deviation from the paper: the attentive cells are the own image's and not those of the image that is pasted, which
     is the same with the roles exchanged.
-
-    Args:
-        guide (Guide | dict): What is important in an image, e.g.
-            ``dict(type='mmmix.Teacher', model='resnet50_8xb32_in1k')``.
-        grid (int): Cells a side, best as many as the guide has. Defaults to 7.
-        top_k (int, optional): How many cells stay. Defaults to None, as many as the drawn share says.
-        alpha (float): Parameter of the Beta(alpha, alpha) distribution of the own share. Defaults to 1.0.
-        prob (float): Probability of mixing, per batch with ``lam_mode='batch'``, per sample with ``'elem'``.
-            Defaults to 1.0.
-        lam_mode (str): ``'batch'`` (one number of cells a batch) or ``'elem'`` (one a sample). Defaults to ``'batch'``.
-        partners (Partners | dict, optional): Who is mixed in. Defaults to None, a random permutation.
-        labels (Labels | dict, optional): How much of each label. Defaults to None, the area.
-        check_finite (bool): Whether to refuse NaN and infinity, at the price of a synchronisation. Defaults to False.
-
-    Raises:
-        TypeError: If there is no guide.
-        ValueError: If an argument is out of range.
 
     Example:
         >>> import torch
@@ -55,30 +35,26 @@ class AttentiveMix(Mixer):
         tensor([6., 6., 6., 6.])
     """
 
-    def __init__(
-        self,
-        guide: Guide | dict,
-        grid: int = 7,
-        top_k: int | None = None,
-        alpha: float = 1.0,
-        prob: float = 1.0,
-        lam_mode: str = 'batch',
-        partners: Partners | dict | None = None,
-        labels: Labels | dict | None = None,
-        check_finite: bool = False,
-    ):
-        super().__init__(
-            alpha, prob=prob, lam_mode=lam_mode, partners=partners, labels=labels, check_finite=check_finite
-        )
-        self.guide = build_part(guide, Guide, 'guide')
-        if self.guide is None:
-            raise TypeError(
-                "AttentiveMix needs a guide, e.g. guide=dict(type='mmmix.Teacher', model='resnet50_8xb32_in1k')."
-            )
-        self.grid = check_grid(grid, 'AttentiveMix')
-        if top_k is not None and (isinstance(top_k, bool) or not isinstance(top_k, int) or not 1 <= top_k <= grid**2):
-            raise ValueError(f'AttentiveMix: `top_k` must lie in [1, {grid**2}], e.g. 6, but got {top_k!r}.')
-        self.top_k = top_k
+    guide: Built[Guide] = part(
+        Guide,
+        like="guide=dict(type='mmmix.Teacher', model='resnet50_8xb32_in1k')",
+        doc="What is important in an image, e.g. ``dict(type='mmmix.Teacher', model='resnet50_8xb32_in1k')``.",
+    )
+    grid: int = whole(default=7, least=1, doc='Cells a side, best as many as the guide has.')
+    top_k: int | None = whole(
+        default=None,
+        least=1,
+        optional=True,
+        none='as many as the drawn share says',
+        like=6,
+        doc='How many cells stay, at most ``grid ** 2``.',
+    )
+
+    def __post_init__(self) -> None:
+        """No more cells may stay than there are."""
+        super().__post_init__()
+        if self.top_k is not None and self.top_k > self.grid**2:
+            raise ValueError(f'AttentiveMix: `top_k` must lie in [1, {self.grid**2}], e.g. 6, but got {self.top_k!r}.')
 
     def draw(self, own: Tensor, other: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """The own image's best cells."""

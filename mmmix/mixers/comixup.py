@@ -1,20 +1,18 @@
 """Co-Mixup."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from ..part import Guide, build_part
-from ..registry import BATCH_AUGMENTS
-from .gridmix import cells_of, check_grid
-from .mix import Mix, Mixer
-from .puzzlemix import LOSS_GRADIENT
-from .resample import cells_to_pixels, pixels_to_cells, shares_of_cells
+from ..core import Built, Guide, GuidedMixer, Labels, Mix, Partners, Permutation
+from ..core.fields import again, number, settled, state, whole
+from ..ops.cells import cells_of, cells_to_pixels, pixels_to_cells, shares_of_cells
+from ..ops.potts import PottsField, label_counts, own_first
+from .puzzlemix import loss_gradient
 
 
-@BATCH_AUGMENTS.register_module()
-class CoMixup(Mixer):
+class CoMixup(GuidedMixer, first=('alpha',)):
     r"""Co-Mixup: the cells of several outputs are taken from as many inputs, salient and diverse at once.
 
     `Co-Mixup: Saliency Guided Joint Mixup with Supermodular Diversity <https://arxiv.org/abs/2102.03065>`_. The batch
@@ -32,27 +30,6 @@ class CoMixup(Mixer):
     that show the same inputs are not told apart; labels go into the head's own loss, not into a binary cross entropy of
     the softmax. Their extra loss on clean images is not here.
 
-    Args:
-        alpha (float): Parameter of the Dirichlet law of the taste. Defaults to 2.0.
-        guide (Guide | dict, optional): What is important in an image. Defaults to None, the authors'
-            ``InputGradient(target='loss', reduction='rms')``, which needs :class:`MixClassifier`.
-        grid (int): Cells a side. Defaults to 4.
-        part (int): Images that are mixed with each other. Defaults to 20.
-        beta (float): Weight of unlike neighbours. Defaults to 0.32.
-        gamma (float): Weight of inputs that are shown a lot. Defaults to 1.0.
-        eta (float): Weight of the taste. Defaults to 0.05.
-        omega (float): How much an input counts as shown when one with its peak far away is. Defaults to 0.001.
-        thres (float): How many images' worth of an input is a lot. Defaults to 0.83.
-        iterations (int): Rounds over all outputs. Defaults to 4.
-        prob (float): Probability of mixing, per batch with ``lam_mode='batch'``, per sample with ``'elem'``.
-            Defaults to 1.0.
-        lam_mode (str): For whom the coin of ``prob`` is tossed, ``'batch'`` or ``'elem'``. Defaults to ``'batch'``.
-        check_finite (bool): Whether to refuse NaN and infinity, at the price of a synchronisation. Defaults to False.
-
-    Raises:
-        TypeError: If ``guide`` is not a guide.
-        ValueError: If an argument is out of range.
-
     Example:
         >>> import torch
         >>> from mmmix import CoMixup, SpectralResidual
@@ -61,47 +38,33 @@ class CoMixup(Mixer):
         tensor([1., 1., 1., 1., 1., 1.])
     """
 
-    def __init__(
-        self,
-        alpha: float = 2.0,
-        guide: Guide | dict | None = None,
-        grid: int = 4,
-        part: int = 20,
-        beta: float = 0.32,
-        gamma: float = 1.0,
-        eta: float = 0.05,
-        omega: float = 0.001,
-        thres: float = 0.83,
-        iterations: int = 4,
-        prob: float = 1.0,
-        lam_mode: str = 'batch',
-        check_finite: bool = False,
-    ):
-        super().__init__(alpha, prob=prob, lam_mode=lam_mode, check_finite=check_finite)
-        for name, value in (('beta', beta), ('gamma', gamma), ('eta', eta), ('omega', omega), ('thres', thres)):
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float('inf'):
-                raise ValueError(f'CoMixup: `{name}` must be a number of at least 0, but got {value!r}.')
-        for name, value in (('part', part), ('iterations', iterations)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f'CoMixup: `{name}` must be a positive whole number, but got {value!r}.')
-        self.guide = build_part(guide or LOSS_GRADIENT, Guide, 'guide')
-        self.grid = check_grid(grid, 'CoMixup')
-        self.part = part
-        self.beta = float(beta)
-        self.gamma = float(gamma)
-        self.eta = float(eta)
-        self.omega = float(omega)
-        self.thres = float(thres)
-        self.iterations = iterations
-        self._scores: Tensor | None = None
+    alpha: float = again(default=2.0, doc='Parameter of the Dirichlet law of the taste.')
+    guide: Built[Guide] = again(
+        default=None,
+        stands_for=loss_gradient,
+        none="the authors' ``InputGradient(target='loss', reduction='rms')``, which needs :class:`MixClassifier`",
+    )
+    grid: int = whole(default=4, least=1, doc='Cells a side.')
+    part: int = whole(default=20, least=1, doc='Images that are mixed with each other.')
+    beta: float = number(default=0.32, least=0, doc='Weight of unlike neighbours.')
+    gamma: float = number(default=1.0, least=0, doc='Weight of inputs that are shown a lot.')
+    eta: float = number(default=0.05, least=0, doc='Weight of the taste.')
+    omega: float = number(
+        default=0.001, least=0, doc='How much an input counts as shown when one with its peak far away is.'
+    )
+    thres: float = number(default=0.83, least=0, doc="How many images' worth of an input is a lot.")
+    iterations: int = whole(default=4, least=1, doc='Rounds over all outputs.')
+    partners: Built[Partners] = settled(default=Permutation())
+    labels: Built[Labels | None] = settled()
+    _scores: Tensor | None = state()
+
+    def find_partners(self, images: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor] | None:
+        """Nobody yet: who is mixed in comes out of the energy."""
+        return None if len(images) == 1 else (images, scores, torch.arange(len(images), device=images.device))
 
     def sample_share(self, count: int, device: torch.device) -> Tensor:
         """Zeros: the energy decides."""
         return torch.zeros(count, device=device)
-
-    def draw_partners(self, images: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Nobody yet: who is mixed in comes out of the energy."""
-        return images, scores, torch.arange(len(images), device=images.device)
 
     def blend(self, images: Tensor, pool: Tensor, partner: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """Find out which input each cell of each output shows, and show it."""
@@ -140,7 +103,7 @@ class CoMixup(Mixer):
             return
         others = area.scatter(1, own[:, None], -1.0)
         strongest, scene.partner = others.max(1)
-        scene.shares = area.gather(1, own[:, None]).squeeze(1), strongest.clamp(min=0)
+        self.tell_shares(area.gather(1, own[:, None]).squeeze(1), strongest.clamp(min=0))
         scores = scene.own_scores
         self._scores = (area @ scores.to(area.dtype)).to(scores.dtype)
 
@@ -187,73 +150,3 @@ class CoMixup(Mixer):
         far = (place[:, :, None] - place[:, None]).abs().sum(3)
         far = far * size / far.sum((1, 2), keepdim=True).clamp(min=1e-12)
         return (1 - self.omega) * torch.eye(size, device=salience.device) + self.omega * far
-
-
-@dataclass(frozen=True)
-class PottsField:
-    """One labelled grid for each part: a cost for each label in each cell, and one price for unlike neighbours.
-
-    Attributes:
-        cost (Tensor): ``(B, L, rows, columns)``.
-        price (float): What a pair of unlike neighbours costs.
-    """
-
-    cost: Tensor
-    price: float
-
-    def __call__(self, labels: Tensor) -> Tensor:
-        """The energies of labellings ``(B, S, rows, columns)``: ``(B, S)``."""
-        cells = self.cost.gather(1, labels).sum((2, 3))
-        unlike = (labels[:, :, 1:] != labels[:, :, :-1]).sum((2, 3)) + (labels[..., 1:] != labels[..., :-1]).sum((2, 3))
-        return cells + self.price * unlike
-
-    def lower(self, labels: Tensor, sweeps: int = 3) -> Tensor:
-        """A labelling ``(B, rows, columns)`` of no higher energy than ``labels`` has.
-
-        Starts from it, from the best flat labelling and from the best label of each cell alone.
-        """
-        count, _, rows, columns = self.cost.shape
-        flat = self.cost.sum((2, 3)).argmin(1).view(-1, 1, 1).expand(-1, rows, columns)
-        starts = torch.stack([labels, flat, self.cost.argmin(1)], 1)
-        place = torch.arange(rows, device=labels.device)[:, None] + torch.arange(columns, device=labels.device)
-        found = starts
-        for colour in range(2 * sweeps):
-            like = torch.zeros(*found.shape[:2], *self.cost.shape[1:], device=labels.device)
-            hot = torch.zeros_like(like).scatter_(2, found[:, :, None], 1.0)
-            like[..., 1:, :] += hot[..., :-1, :]
-            like[..., :-1, :] += hot[..., 1:, :]
-            like[..., 1:] += hot[..., :-1]
-            like[..., :-1] += hot[..., 1:]
-            best = (self.cost[:, None] - self.price * like).argmin(2)
-            found = torch.where(place % 2 == colour % 2, best, found)
-        chosen = self(found).argmin(1).view(count, 1, 1, 1).expand(-1, 1, rows, columns)
-        return found.gather(1, chosen).squeeze(1)
-
-
-def label_counts(labels: Tensor, size: int) -> Tensor:
-    """How many cells of each output show each input: ``(B, P, rows, columns)`` -> ``(B, P, size)``, float32."""
-    flat = labels.flatten(2)
-    counts = torch.zeros(*flat.shape[:2], size, device=labels.device)
-    return counts.scatter_add_(2, flat, counts.new_ones(()).expand(flat.shape))
-
-
-def own_first(labels: Tensor, counts: Tensor) -> Tensor:
-    """Order the outputs of each part so that each stands where an input is that it shows a lot, greedily.
-
-    Args:
-        labels (Tensor): ``(B, P, rows, columns)``.
-        counts (Tensor): ``(B, P, P)`` cells of each output that show each input.
-
-    Returns:
-        Tensor: ``(B, P, rows, columns)``, the outputs in their new order.
-    """
-    parts, size = counts.shape[:2]
-    free = counts.clone()
-    order = torch.zeros(parts, size, dtype=torch.long, device=labels.device)
-    for _ in range(size):
-        best = free.flatten(1).argmax(1)
-        output, place = best[:, None] // size, best[:, None] % size
-        order.scatter_(1, place, output)
-        free.scatter_(1, output[:, :, None].expand(-1, -1, size), -1.0)
-        free.scatter_(2, place[:, :, None].expand(-1, size, -1), -1.0)
-    return labels.gather(1, order[:, :, None, None].expand_as(labels))

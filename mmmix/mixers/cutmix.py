@@ -1,66 +1,15 @@
-"""CutMix, and what all mixers that paste one box have in common."""
-
-from typing import Any
+"""CutMix."""
 
 from torch import Tensor
 
-from ..registry import BATCH_AUGMENTS
-from .boxes import Box, Side, Size, area_size, box_mask, centred, clipped, random_centre
-from .mix import Mixer
-from .pixels import paste, paste_each
+from ..core import BoxMixer
+from ..ops.boxes import box_mask, clipped
+from ..ops.pixels import paste, paste_each
 
 #: Values of an image from which on a CPU copies a box sooner than it looks at all pixels.
 _WORTH_A_LOOP = 2**15
 
 
-class BoxMixer(Mixer):
-    """Base of mixers that paste one box of the partner into the same place of the own image.
-
-    A subclass overrides :meth:`box_size`, :meth:`place` or :meth:`boxes`; one of :class:`CutMix` must not override
-    :meth:`draw` alone, which is not asked where boxes are pasted as slices. ``keep`` moves each box, after it was
-    clipped, to another place that it could have had at that size: the share of the label stays what the method drew.
-    """
-
-    cuts = True
-
-    def box_size(self, share: Any, height: int, width: int) -> Size:
-        """Heights and widths of the boxes before they are clipped, for own shares ``(N,)`` or one number."""
-        return area_size(share, height, width)
-
-    def boxes(self, own: Tensor, share: Tensor | float) -> Box:
-        """Place the boxes: a uniform centre, clipped at the border, then moved by ``keep``.
-
-        Args:
-            own (Tensor): ``(N, C, H, W)`` images of the batch.
-            share (Tensor | float): ``(N,)`` own shares, ``(1,)`` for one size in the whole batch, or a number for one
-                box on the host.
-
-        Returns:
-            Box: Four integer tensors of as many boxes as shares, which may stick out of the image, or ``(N,)`` inside
-            it with a ``keep``; four integers for a number.
-        """
-        height, width = own.shape[-2:]
-        full = self.box_size(share, height, width)
-        box = self.place(*full, height, width)
-        if self.keep is None:
-            return box
-        top, bottom, left, right = (side.expand(len(own)) for side in clipped(box, height, width))
-        heights, widths = bottom - top, right - left
-        importance = self.importance(own, self.keep.guide)
-        at_border = heights < full[0], widths < full[1]
-        cy, cx = self.keep(importance, heights, widths, at_border)
-        return centred(cy, cx, heights, widths)
-
-    def place(self, heights: Side, widths: Side, height: int, width: int) -> Box:
-        """Where boxes of these sizes fall before they are clipped and ``keep`` moves them: a uniform centre."""
-        return centred(*random_centre(heights, height, width), heights, widths)
-
-    def draw(self, own: Tensor, other: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
-        """The mask of the boxes: one for the batch with ``'batch'``, which ``keep`` moves in each image by itself."""
-        return box_mask(self.boxes(own, share[:1] if self.lam_mode == 'batch' else share), *own.shape[-2:]), other
-
-
-@BATCH_AUGMENTS.register_module()
 class CutMix(BoxMixer):
     r"""CutMix: a box of the partner replaces the same box of the own image.
 
@@ -70,21 +19,6 @@ class CutMix(BoxMixer):
 
     Deviations from the authors' code: boxes of an odd height or width keep it (theirs lose a row), and
     ``lam_mode='elem'`` draws one ratio and one box per sample.
-
-    Args:
-        alpha (float): Parameter of the Beta(alpha, alpha) distribution of the own share. Defaults to 1.0.
-        prob (float): Probability of mixing, per batch with ``lam_mode='batch'``, per sample with ``'elem'``.
-            Defaults to 1.0.
-        lam_mode (str): ``'batch'`` (one ratio and one box a batch) or ``'elem'`` (one a sample). Defaults to
-            ``'batch'``.
-        partners (Partners | dict, optional): Who is mixed in. Defaults to None, a random permutation.
-        keep (Keep | dict, optional): Where the cut may fall, e.g. :class:`SelectiveCut`. It moves the clipped box and
-            never resizes it. Defaults to None, anywhere.
-        labels (Labels | dict, optional): How much of each label. Defaults to None, the area.
-        check_finite (bool): Whether to refuse NaN and infinity, at the price of a synchronisation. Defaults to False.
-
-    Raises:
-        ValueError: If an argument is out of range.
 
     Example:
         >>> import torch

@@ -3,13 +3,11 @@
 import torch
 from torch import Tensor
 
-from ..part import Labels, Partners
-from ..registry import BATCH_AUGMENTS
-from .mix import Mixer
-from .resample import cells_to_pixels
+from ..core import Mixer
+from ..core.fields import whole
+from ..ops.cells import cells_of, cells_to_pixels
 
 
-@BATCH_AUGMENTS.register_module()
 class GridMix(Mixer):
     r"""GridMix: a chessboard whose cells are the own image or the partner at random.
 
@@ -20,19 +18,6 @@ class GridMix(Mixer):
     The paper's code is not public, so the law of the cells is our reading of it. Its second part, a loss that predicts
     the label of every cell, is not here. OpenMixup's ``gridmix`` is another method of that name, with regular holes.
 
-    Args:
-        grid (int): Cells a side. Defaults to 4.
-        alpha (float): Parameter of the Beta(alpha, alpha) distribution of the own share. Defaults to 1.0.
-        prob (float): Probability of mixing, per batch with ``lam_mode='batch'``, per sample with ``'elem'``.
-            Defaults to 1.0.
-        lam_mode (str): ``'batch'`` (one mask a batch) or ``'elem'`` (one a sample). Defaults to ``'batch'``.
-        partners (Partners | dict, optional): Who is mixed in. Defaults to None, a random permutation.
-        labels (Labels | dict, optional): How much of each label. Defaults to None, the area.
-        check_finite (bool): Whether to refuse NaN and infinity, at the price of a synchronisation. Defaults to False.
-
-    Raises:
-        ValueError: If an argument is out of range.
-
     Example:
         >>> import torch
         >>> from mmmix import GridMix
@@ -41,41 +26,11 @@ class GridMix(Mixer):
         True
     """
 
-    def __init__(
-        self,
-        grid: int = 4,
-        alpha: float = 1.0,
-        prob: float = 1.0,
-        lam_mode: str = 'batch',
-        partners: Partners | dict | None = None,
-        labels: Labels | dict | None = None,
-        check_finite: bool = False,
-    ):
-        super().__init__(
-            alpha, prob=prob, lam_mode=lam_mode, partners=partners, labels=labels, check_finite=check_finite
-        )
-        self.grid = check_grid(grid, 'GridMix')
+    grid: int = whole(default=4, least=1, doc='Cells a side.')
 
     def draw(self, own: Tensor, other: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """One chessboard for the batch with ``'batch'``, one for each image with ``'elem'``."""
-        if self.lam_mode == 'batch':
-            share = share[:1]
+        share = self.of_masks(share)
         rows, columns = cells_of(own, self.grid)
         cells = torch.rand(len(share), 1, rows, columns, device=own.device) < share[:, None, None, None]
         return cells_to_pixels(cells, *own.shape[-2:]), other
-
-
-def check_grid(grid: int, name: str) -> int:
-    """The number of cells a side.
-
-    Raises:
-        ValueError: If it is no positive whole number.
-    """
-    if isinstance(grid, bool) or not isinstance(grid, int) or grid < 1:
-        raise ValueError(f'{name}: `grid` must be a positive number of cells a side, e.g. grid=4, but got {grid!r}.')
-    return grid
-
-
-def cells_of(images: Tensor, grid: int) -> tuple[int, int]:
-    """Rows and columns of a grid over these images: no more than they have pixels."""
-    return min(grid, images.shape[-2]), min(grid, images.shape[-1])

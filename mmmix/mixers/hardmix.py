@@ -3,15 +3,16 @@
 import torch
 from torch import Tensor
 
-from ..part import Guide, Keep, Labels, Partners, build_part
+from ..core import Built, Guide, Partners
+from ..core.fields import again, part
+from ..core.kinds import maps_of
+from ..core.scene import Scene
+from ..ops.boxes import box_mask, centred
 from ..partners import HardPool
-from ..registry import BATCH_AUGMENTS
-from .boxes import box_mask, centred
 from .cutmix import CutMix
 
 
-@BATCH_AUGMENTS.register_module()
-class HardMix(CutMix):
+class HardMix(CutMix, first=('alpha', 'prob', 'lam_mode', 'guide', 'partners', 'keep')):
     """HardMix: a box of a hard sample replaces the same box of the own image.
 
     `HardMix: Considering Difficult Examples in Mixed Sample Data Augmentation
@@ -25,18 +26,6 @@ class HardMix(CutMix):
     It needs :class:`mmmix.MixClassifier`. ``prob`` below 1 leaves batches unmixed, from which hardness is learned for
     free; with ``prob=1`` set the hook's ``scan_interval``.
 
-    Args:
-        alpha (float): Parameter of the Beta(alpha, alpha) distribution of the own share. Defaults to 1.0.
-        prob (float): Probability of mixing, per batch with ``lam_mode='batch'``, per sample with ``'elem'``.
-            Defaults to 0.5.
-        lam_mode (str): ``'batch'`` (one ratio a batch) or ``'elem'`` (one a sample). Defaults to ``'batch'``.
-        guide (Guide | dict, optional): What is important in the hard samples. Defaults to None, a uniform place.
-        partners (Partners | dict, optional): Who is mixed in. Defaults to None, ``HardPool(prob=1.0)``.
-        keep (Keep | dict, optional): Where the cut may fall in the own image, without a ``guide``. Defaults to None,
-            anywhere.
-        labels (Labels | dict, optional): How much of each label. Defaults to None, the area.
-        check_finite (bool): Whether to refuse NaN and infinity, at the price of a synchronisation. Defaults to False.
-
     Raises:
         TypeError: If a part does not fit its role.
         ValueError: If an argument is out of range, or both ``guide`` and ``keep`` would place the box.
@@ -49,22 +38,19 @@ class HardMix(CutMix):
         HardPool(size=512, min_size=32, prob=1.0, dtype=None)
     """
 
-    def __init__(
-        self,
-        alpha: float = 1.0,
-        prob: float = 0.5,
-        lam_mode: str = 'batch',
-        guide: Guide | dict | None = None,
-        partners: Partners | dict | None = None,
-        keep: Keep | dict | None = None,
-        labels: Labels | dict | None = None,
-        check_finite: bool = False,
-    ):
-        super().__init__(alpha, prob, lam_mode, partners or HardPool(prob=1.0), keep, labels, check_finite)
-        self.guide = build_part(guide, Guide, 'guide')
+    prob: float = again(default=0.5)
+    guide: Built[Guide | None] = part(
+        Guide, default=None, none='a uniform place', doc='What is important in the hard samples.'
+    )
+    partners: Built[Partners] = again(
+        default=None, stands_for=lambda: HardPool(prob=1.0), none='``HardPool(prob=1.0)``'
+    )
+
+    def __post_init__(self) -> None:
+        """One part places the box."""
+        super().__post_init__()
         if self.guide is not None and self.keep is not None:
             raise ValueError('HardMix: `guide` and `keep` both place the box: keep one of them.')
-        self.looks_at_partners = self.guide is not None
 
     def blend(self, images: Tensor, pool: Tensor, partner: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """Without a guide, CutMix; with one the boxes differ from image to image."""
@@ -77,7 +63,13 @@ class HardMix(CutMix):
         if self.guide is None:
             return super().draw(own, other, share)
         height, width = own.shape[-2:]
-        peak = self.importance(other).flatten(1).argmax(1)
+        peak = maps_of(self._scene, self.guide, other).flatten(1).argmax(1)
         rows, columns = torch.div(peak, width, rounding_mode='floor'), peak % width
         box = centred(rows, columns, *self.box_size(share, height, width))
         return box_mask(box, height, width), other
+
+    def ask_guides(self, scene: Scene) -> None:
+        """Ask for the whole pool, whose hard samples the guide places boxes in; see :meth:`Mixer.ask_guides`."""
+        super().ask_guides(scene)
+        if self.guide is not None:
+            scene.importance(self.guide, of_pool=True)

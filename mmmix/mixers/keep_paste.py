@@ -1,19 +1,16 @@
 """KeepAugment's selective paste on the device."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
-from ..part import Guide, Keep, build_part
-from ..registry import BATCH_AUGMENTS
-from .boxes import box_mask, centred
-from .cutout import sides_of
-from .mix import Mixer
+from ..core import Built, Guide, Preserving
+from ..core.fields import both_sides, number, part, settled, sides, state
+from ..guides import InputGradient
+from ..keeps import SelectivePaste
+from ..ops.boxes import box_mask, centred
 
 
-@BATCH_AUGMENTS.register_module()
-class KeepPaste(Mixer):
+class KeepPaste(Preserving):
     """KeepPaste: paste a box that is important in the clean view back into the augmented one.
 
     The paste of `KeepAugment: A Simple Information-Preserving Data Augmentation Approach
@@ -24,17 +21,6 @@ class KeepPaste(Mixer):
     :class:`SelectivePaste`.
 
     In :class:`Mix` the own image is the augmented one and ``mask`` is 0 where the clean view was pasted.
-
-    Args:
-        length (int | Sequence[int]): Side of the box in pixels, or height and width; a box that does not fit is
-            shortened. Defaults to 16, the paper's on CIFAR-10.
-        guide (Guide | dict, optional): What is important. Defaults to None, :class:`InputGradient`.
-        tau (float): The quantile of importance that the box must reach, in [0, 1]. Defaults to 0.6.
-        prob (float): Probability of pasting, per batch with ``lam_mode='batch'``, per sample with ``'elem'``.
-            Defaults to 1.0.
-        lam_mode (str): For whom the coin of ``prob`` is tossed, ``'batch'`` or ``'elem'``; every image has its own box
-            with both. Defaults to ``'elem'``.
-        check_finite (bool): Whether to refuse NaN and infinity, at the price of a synchronisation. Defaults to False.
 
     Raises:
         ValueError: If an argument is out of range, or if a sample has no clean view.
@@ -49,38 +35,26 @@ class KeepPaste(Mixer):
         ...     type='mmmix.MixClassifier', train_cfg=dict(augments=dict(type='mmmix.KeepPaste', length=16, tau=0.6))
         ... )
         >>> from mmmix import KeepPaste
-        >>> KeepPaste(length=16).label_preserving
-        True
+        >>> KeepPaste(length=16).keep.tau
+        0.6
     """
 
-    label_preserving = True
-    needs_model = True
+    length: int | tuple[int, int] = sides(
+        default=16,
+        doc='Side of the box in pixels, or height and width; a box that does not fit is shortened. 16 is the '
+        "paper's on CIFAR-10.",
+    )
+    guide: Built[Guide] = part(Guide, default=None, stands_for=InputGradient, doc='What is important.')
+    tau: float = number(default=0.6, least=0, most=1, doc='The quantile of importance that the box must reach.')
     # The clean views are images.
-    mixes_features = False
+    at: tuple[str, ...] = settled(default=('',))
+    keep: SelectivePaste = state()
+    needs_model = True
 
-    def __init__(
-        self,
-        length: int | Sequence[int] = 16,
-        guide: Guide | dict | None = None,
-        tau: float = 0.6,
-        prob: float = 1.0,
-        lam_mode: str = 'elem',
-        check_finite: bool = False,
-    ):
-        super().__init__(prob=prob, lam_mode=lam_mode, check_finite=check_finite)
-        self.length = length
-        self.sides = sides_of(length, type(self).__name__)
-        # By its config: the room of keeps looks at the boxes of this one.
-        paste = dict(type='mmmix.SelectivePaste', guide=guide or dict(type='mmmix.InputGradient'), tau=tau)
-        keep: Keep = build_part(paste, Keep, 'keep')
-        self.keep, self.guide, self.tau = keep, keep.guide, tau
-
-    def draw_share(self, images: Tensor) -> Tensor:
-        """Whether each image is left alone: ``(N,)`` on their device, 1 leaves it, 0 pastes into it."""
-        share = torch.zeros(len(images), device=images.device)
-        if self.lam_mode == 'elem' and self.prob < 1:
-            share = (torch.rand_like(share) >= self.prob).float()
-        return share
+    def __post_init__(self) -> None:
+        """The paste follows from guide and quantile."""
+        super().__post_init__()
+        self.keep = SelectivePaste(guide=self.guide, tau=self.tau)
 
     def draw(self, own: Tensor, other: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """A box of the clean view for each image."""
@@ -91,10 +65,10 @@ class KeepPaste(Mixer):
             )
         clean = model.clean_views(own)
         n, (height, width) = len(own), own.shape[-2:]
+        high, wide = both_sides(self.length)
         ones = torch.ones(n, dtype=torch.long, device=own.device)
-        heights, widths = ones * min(self.sides[0], height), ones * min(self.sides[1], width)
+        heights, widths = ones * min(high, height), ones * min(wide, width)
         scores = self._scene.own_scores if self._scene is not None else None
-        assert self.keep is not None
         cy, cx = self.keep(self.keep.guide(clean, scores), heights, widths)
         box = centred(cy, cx, heights, widths)
         return box_mask(box, height, width) | (share > 0)[:, None, None, None], clean

@@ -1,25 +1,23 @@
 """RecursiveMix."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import roi_align
 
-from ..guides.gradient import untouched
-from ..guides.module_path import last_tensor, module_at, output_at, recorded
-from ..part import Labels, Partners
-from ..partners_history import History
-from ..registry import BATCH_AUGMENTS
-from .mix import Mix
-from .resizemix import PastedWhole, check_scope
+from ..core import Built, Mix, Partners, WholeMixer
+from ..core.fields import again, flag, number, settled, span, text
+from ..ops.boxes import Box
+from ..ops.devices import without_autocast
+from ..ops.regions import box_means
+from ..partners import History
+from ..probes.modules import dry_run, last_tensor, module_at, recorded
 
 
-@BATCH_AUGMENTS.register_module()
-class RecursiveMix(PastedWhole):
+class RecursiveMix(WholeMixer):
     r"""RecursiveMix: what came out of the last step is made smaller and pasted into this one, and so on.
 
     `RecursiveMix: Mixed Learning with History <https://arxiv.org/abs/2203.06844>`_. A box of sides ``sqrt(r)``, ``r``
@@ -37,21 +35,6 @@ class RecursiveMix(PastedWhole):
     corners, where they default to the nearest pixel; the history goes on from one epoch to the next; a
     Kullback-Leibler divergence in place of a cross entropy, which has the same gradient, and is 0 where both agree.
 
-    Args:
-        scope (Sequence[float]): The range of ``r``, the area of a box that is not clipped. Defaults to (0.0, 0.5).
-        consistency (float): Weight of the consistency loss; the paper's is 0.5, on CIFAR-10 0.1. Above 0 it needs
-            :class:`mmmix.MixClassifier`. Defaults to 0.0, no such loss.
-        features (str): Path of the module whose feature map ``(N, C, h, w)`` the loss looks at. Defaults to
-            ``'backbone'``, the last one in front of the pooling.
-        shared_head (bool): Whether the box is classified by the network's own neck and head in place of a linear layer
-            of its own. Defaults to False.
-        prob (float): Probability of mixing, per batch with ``lam_mode='batch'``, per sample with ``'elem'``.
-            Defaults to 1.0.
-        lam_mode (str): ``'batch'`` (one box a batch) or ``'elem'`` (one a sample). Defaults to ``'batch'``.
-        partners (Partners | dict, optional): Who is mixed in. Defaults to None, :class:`History`.
-        labels (Labels | dict, optional): How much of each label. Defaults to None, the area.
-        check_finite (bool): Whether to refuse NaN and infinity, at the price of a synchronisation. Defaults to False.
-
     Raises:
         TypeError: If ``consistency`` is asked of partners without a memory, or of a model that does not train it.
         ValueError: If an argument is out of range, or the network has no such feature map.
@@ -68,53 +51,47 @@ class RecursiveMix(PastedWhole):
         >>> train_cfg = dict(augments=dict(type='mmmix.RecursiveMix', consistency=0.5))  # of a MixClassifier
     """
 
-    crops = False
+    alpha: float = settled(default=1.0)
+    scope: tuple[float, float] = span(
+        default=(0.0, 0.5), least=0, most=1, doc='The range of ``r``, the area of a box that is not clipped.'
+    )
+    consistency: float = number(
+        default=0.0,
+        least=0,
+        like=0.5,
+        doc="Weight of the consistency loss; the paper's is 0.5, on CIFAR-10 0.1. Above 0 it needs "
+        ':class:`mmmix.MixClassifier`; 0 is no such loss.',
+    )
+    features: str = text(
+        default='backbone',
+        what='the path of a module',
+        doc='Path of the module whose feature map ``(N, C, h, w)`` the loss looks at. The default is the last one in '
+        'front of the pooling.',
+    )
+    shared_head: bool = flag(
+        default=False,
+        doc="Whether the box is classified by the network's own neck and head in place of a linear layer of its own.",
+    )
+    partners: Built[Partners] = again(default=None, stands_for=History)
 
-    def __init__(
-        self,
-        scope: Sequence[float] = (0.0, 0.5),
-        consistency: float = 0.0,
-        features: str = 'backbone',
-        shared_head: bool = False,
-        prob: float = 1.0,
-        lam_mode: str = 'batch',
-        partners: Partners | dict | None = None,
-        labels: Labels | dict | None = None,
-        check_finite: bool = False,
-    ):
-        super().__init__(
-            prob=prob,
-            lam_mode=lam_mode,
-            partners=History() if partners is None else partners,
-            labels=labels,
-            check_finite=check_finite,
-        )
-        self.scope = check_scope(scope, 'scope', 'RecursiveMix')
-        number = isinstance(consistency, (int, float)) and not isinstance(consistency, bool)
-        if not number or not 0 <= consistency < float('inf'):
-            raise ValueError(
-                f'RecursiveMix: `consistency` must be a weight of at least 0, e.g. 0.5, but got {consistency!r}.'
-            )
-        if not isinstance(features, str) or not features:
-            raise ValueError(
-                f"RecursiveMix: `features` must be the path of a module, e.g. 'backbone', but got {features!r}."
-            )
-        if consistency and not isinstance(self.partners, History):
+    def __post_init__(self) -> None:
+        """The loss needs partners that remember, and a model."""
+        super().__post_init__()
+        if self.consistency and not isinstance(self.partners, History):
             raise TypeError(
                 f'RecursiveMix: `consistency` asks for the last predictions, which {type(self.partners).__name__} does '
                 "not keep: use partners=dict(type='mmmix.History'), or consistency=0."
             )
-        self.consistency = float(consistency)
-        self.features = features
-        self.shared_head = bool(shared_head)
         self.needs_model = self.needs_model or self.consistency > 0
+
+    def fitted(self, box: Box, visible: Box) -> Box:
+        """The partner is squeezed into what is visible."""
+        return visible
 
     def sample_share(self, count: int, device: torch.device) -> Tensor:
         """``1 - r``."""
         low, high = self.scope
         return 1 - (low + (high - low) * torch.rand(count, device=device))
-
-    # -------------------------------------------------------------------------------------------------------- the loss
 
     def __call__(self, images: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
         """Mix a batch; with ``consistency`` a classifier must be there to train it."""
@@ -191,21 +168,14 @@ def map_width(model: Any, path: str) -> int:
     Raises:
         ValueError: If there is no such module, or if it gives no map.
     """
-    error = (
-        f"RecursiveMix: '{path}' gives no feature map (N, C, h, w) for `consistency` to look at: name a module in "
-        'front of the pooling in `features`, or use consistency=0.'
-    )
-    kernel = next((p for p in model.parameters() if p.ndim == 4), None)
-    if kernel is None:
-        raise ValueError(error)
-    size = getattr(getattr(model, 'backbone', None), 'img_size', 64)
-    height, width = (size, size) if isinstance(size, int) else size
-    with untouched(model), torch.no_grad():
-        output = output_at(model, path, kernel.new_zeros(1, kernel.shape[1], height, width))
+    module_at(model, path)
     try:
-        return feature_map(output).shape[1]
+        return feature_map(dry_run(model, path)).shape[1]
     except ValueError:
-        raise ValueError(error) from None
+        raise ValueError(
+            f"RecursiveMix: '{path}' gives no feature map (N, C, h, w) for `consistency` to look at: name a module in "
+            'front of the pooling in `features`, or use consistency=0.'
+        ) from None
 
 
 def box_features(maps: Tensor, mask: Tensor) -> Tensor:
@@ -222,10 +192,7 @@ def box_features(maps: Tensor, mask: Tensor) -> Tensor:
     hole = mask[:, 0] < 1
     top, bottom = _extent(hole.any(2), rows / height)
     left, right = _extent(hole.any(1), columns / width)
-    with torch.autocast(maps.device.type, enabled=False):
-        index = torch.arange(len(maps), device=maps.device, dtype=torch.float32)
-        boxes = torch.stack([index, left, top, right, bottom], 1)
-        return roi_align(maps.float(), boxes, output_size=1, aligned=True).flatten(1)
+    return box_means(maps, top, left, bottom, right)
 
 
 def _extent(inside: Tensor, scale: float) -> tuple[Tensor, Tensor]:
@@ -244,6 +211,6 @@ def history_loss(logits: Tensor, past: Tensor, mask: Tensor) -> Tensor:
         past (Tensor): ``(N, K)`` probabilities, without a graph.
         mask (Tensor): ``(N, 1, H, W)`` own shares.
     """
-    with torch.autocast(logits.device.type, enabled=False):
+    with without_autocast(logits):
         divergence = F.kl_div(logits.float().log_softmax(1), past, reduction='none').sum(1)
         return ((1 - mask.mean((1, 2, 3))) * divergence).mean()

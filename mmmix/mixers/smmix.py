@@ -8,20 +8,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..guides.attention import Attention
-from ..guides.early_head import block_width
-from ..guides.module_path import last_tensor, module_at, recorded, token_grid
-from ..labels import fraction
-from ..part import Guide, Labels, Partners, build_part
-from ..registry import BATCH_AUGMENTS
-from .boxes import Box, box_mask, box_sums, centred, random_index
-from .mix import Mix, Mixer
-from .mixpro import check_size
-from .resample import pixels_to_cells, resample
+from ..core import Built, Guide, GuidedMixer, Mix, RatiolessMixer
+from ..core.fields import again, number, settled, span, text, whole
+from ..guides import Attention
+from ..ops.boxes import Box, box_mask, box_sums, centred
+from ..ops.cells import pixels_to_cells
+from ..ops.devices import without_autocast
+from ..ops.draws import random_index
+from ..ops.resample import resample
+from ..probes.modules import block_width, last_tensor, module_at, recorded, token_grid
 
 
-@BATCH_AUGMENTS.register_module()
-class SMMix(Mixer):
+class SMMix(RatiolessMixer, GuidedMixer):
     r"""SMMix: the most attended window of the partner replaces the least attended window of the own image.
 
     `SMMix: Self-Motivated Image Mixing for Vision Transformers <https://arxiv.org/abs/2212.12977>`_. The windows have
@@ -35,26 +33,6 @@ class SMMix(Mixer):
     ``lam_mode='elem'`` each image has its own ``k``; any grid; labels of the token losses are not smoothed.
     The importance is brought to the grid from the guide's map of the images' size.
 
-    Args:
-        patch_size (int): Side of a token in pixels. Defaults to 16.
-        window (tuple[float, float]): Range of the side of the window, as a share of the shorter side of the grid,
-            rounded down. Defaults to (0.25, 0.75).
-        guide (Guide | dict, optional): What is important. Defaults to None, ``Attention(of='patches')``.
-        token_weight (float): Weight of the token losses, 0 for none. Defaults to 1.0.
-        consistency_weight (float): Weight of the consistency loss, 0 for none. Defaults to 1.0.
-        tokens (str): Path of the module that gives the last tokens: ``'backbone.ln1'`` (ViT), ``'backbone.norm3'``
-            (Swin). Defaults to ``'backbone.ln1'``.
-        prob (float): Probability of mixing, per batch with ``lam_mode='batch'``, per sample with ``'elem'``.
-            Defaults to 1.0.
-        lam_mode (str): ``'batch'`` (one window size a batch) or ``'elem'`` (one a sample). Defaults to ``'batch'``.
-        partners (Partners | dict, optional): Who is mixed in. Defaults to None, a random permutation.
-        labels (Labels | dict, optional): How much of each label. Defaults to None, the area.
-        check_finite (bool): Whether to refuse NaN and infinity, at the price of a synchronisation. Defaults to False.
-
-    Raises:
-        TypeError: If a part does not fit its role.
-        ValueError: If an argument is out of range.
-
     Example:
         >>> from mmmix import SMMix
         >>> model = dict(type='mmmix.MixClassifier', train_cfg=dict(augments=dict(type='mmmix.SMMix', patch_size=16)))
@@ -62,43 +40,25 @@ class SMMix(Mixer):
         Attention(at=None, of='patches')
     """
 
-    looks_at_partners = True
+    patch_size: int = whole(default=16, least=1, doc='Side of a token in pixels.')
+    window: tuple[float, float] = span(
+        default=(0.25, 0.75),
+        least=0,
+        most=1,
+        doc='Range of the side of the window, as a share of the shorter side of the grid, rounded down.',
+    )
+    guide: Built[Guide] = again(
+        default=None, stands_for=lambda: Attention(of='patches'), none="``Attention(of='patches')``"
+    )
+    token_weight: float = number(default=1.0, least=0, doc='Weight of the token losses, 0 for none.')
+    consistency_weight: float = number(default=1.0, least=0, doc='Weight of the consistency loss, 0 for none.')
+    tokens: str = text(
+        default='backbone.ln1',
+        what='the path of a module',
+        doc="Path of the module that gives the last tokens: ``'backbone.ln1'`` (ViT), ``'backbone.norm3'`` (Swin).",
+    )
     # Its windows are found in images, and its losses tell apart the tokens of two images.
-    mixes_features = False
-
-    def __init__(
-        self,
-        patch_size: int = 16,
-        window: tuple[float, float] = (0.25, 0.75),
-        guide: Guide | dict | None = None,
-        token_weight: float = 1.0,
-        consistency_weight: float = 1.0,
-        tokens: str = 'backbone.ln1',
-        prob: float = 1.0,
-        lam_mode: str = 'batch',
-        partners: Partners | dict | None = None,
-        labels: Labels | dict | None = None,
-        check_finite: bool = False,
-    ):
-        super().__init__(prob=prob, lam_mode=lam_mode, partners=partners, labels=labels, check_finite=check_finite)
-        self.patch_size = check_size(patch_size, 'SMMix', 'patch_size')
-        low, high = (fraction(side, 'SMMix', 'window') for side in window)
-        if low > high:
-            raise ValueError(f'SMMix: `window` must be a range, e.g. (0.25, 0.75), but got {window!r}.')
-        for role, weight in (('token_weight', token_weight), ('consistency_weight', consistency_weight)):
-            if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not weight >= 0:
-                raise ValueError(f'SMMix: `{role}` must be at least 0, e.g. 1.0, but got {weight!r}.')
-        self.window = (low, high)
-        self.guide = build_part(guide, Guide, 'guide') or Attention(of='patches')
-        self.token_weight = float(token_weight)
-        self.consistency_weight = float(consistency_weight)
-        self.tokens = tokens
-
-    # ---------------------------------------------------------------------------------------------------- the geometry
-
-    def sample_share(self, count: int, device: torch.device) -> Tensor:
-        """Zeros: the windows decide."""
-        return torch.zeros(count, device=device)
+    at: tuple[str, ...] = settled(default=('',))
 
     def draw(self, own: Tensor, other: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """The own mask without the least attended window, and partners whose most attended window was moved there."""
@@ -108,14 +68,12 @@ class SMMix(Mixer):
         count = 1 if self.lam_mode == 'batch' else len(own)
         side = (low + random_index(high - low + 1, count, own.device)).expand(len(own)) * (share < 1)
 
-        mine, theirs = (pixels_to_cells(self.importance(images), rows, columns) for images in (own, other))
+        mine, theirs = (pixels_to_cells(maps, rows, columns) for maps in self.both_importances(own, other))
         hole = window_of(mine, side, most=False)
         patch = window_of(theirs, side, most=True)
         # Windows of tokens become boxes of pixels; of sides that no patch divides, the last tokens are larger.
         hole, patch = (in_pixels(box, rows, columns, height, width) for box in (hole, patch))
         return box_mask(hole, height, width), resample(other, patch, hole, 'nearest')
-
-    # ------------------------------------------------------------------------------------------------------ the losses
 
     @property
     def learns(self) -> str | None:
@@ -197,7 +155,7 @@ def token_loss(linear: nn.Module, output: Any, mix: Mix) -> Tensor:
 
 def consistency_loss(logits: Tensor, clean: Tensor, mix: Mix) -> Tensor:
     """How far the prediction of the mixed images is from the softmax of the clean images' mixed logits."""
-    with torch.autocast(logits.device.type, enabled=False):
+    with without_autocast(logits):
         lam = mix.mask.mean((1, 2, 3))[:, None]
         clean = clean.float()
         target = torch.lerp(clean.index_select(0, mix.partner), clean[: len(lam)], lam).softmax(1)

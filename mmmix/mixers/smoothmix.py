@@ -1,18 +1,13 @@
 """SmoothMix."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
-from ..part import Labels, Partners
-from ..registry import BATCH_AUGMENTS
-from .mix import Mixer
-from .resizemix import check_scope
+from ..core import RatiolessMixer
+from ..core.fields import span
 
 
-@BATCH_AUGMENTS.register_module()
-class SmoothMix(Mixer):
+class SmoothMix(RatiolessMixer):
     r"""SmoothMix: the partner shines through a Gaussian spot, without an edge that a network could latch on to.
 
     `SmoothMix: A Simple Yet Effective Data Augmentation to Train Robust Classifiers
@@ -24,19 +19,6 @@ class SmoothMix(Mixer):
     Deviations: the side of an image that is not square is the root of its area. OpenMixup's copy gives each label the
     other's share.
 
-    Args:
-        sigma (Sequence[float]): The range of the spot's standard deviation, in sides of the image.
-            Defaults to (0.25, 0.5).
-        prob (float): Probability of mixing, per batch with ``lam_mode='batch'``, per sample with ``'elem'``.
-            Defaults to 1.0.
-        lam_mode (str): ``'batch'`` (one spot a batch) or ``'elem'`` (one a sample). Defaults to ``'batch'``.
-        partners (Partners | dict, optional): Who is mixed in. Defaults to None, a random permutation.
-        labels (Labels | dict, optional): How much of each label. Defaults to None, the mean of the mask.
-        check_finite (bool): Whether to refuse NaN and infinity, at the price of a synchronisation. Defaults to False.
-
-    Raises:
-        ValueError: If an argument is out of range.
-
     Example:
         >>> import torch
         >>> from mmmix import SmoothMix
@@ -45,26 +27,13 @@ class SmoothMix(Mixer):
         True
     """
 
-    def __init__(
-        self,
-        sigma: Sequence[float] = (0.25, 0.5),
-        prob: float = 1.0,
-        lam_mode: str = 'batch',
-        partners: Partners | dict | None = None,
-        labels: Labels | dict | None = None,
-        check_finite: bool = False,
-    ):
-        super().__init__(prob=prob, lam_mode=lam_mode, partners=partners, labels=labels, check_finite=check_finite)
-        self.sigma = check_scope(sigma, 'sigma', 'SmoothMix', above_zero=True)
-
-    def sample_share(self, count: int, device: torch.device) -> Tensor:
-        """Zeros: the spot decides."""
-        return torch.zeros(count, device=device)
+    sigma: tuple[float, float] = span(
+        default=(0.25, 0.5), above=0, most=1, doc="The range of the spot's standard deviation, in sides of the image."
+    )
 
     def draw(self, own: Tensor, other: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """One spot for the batch with ``'batch'``, one for each image with ``'elem'``."""
-        if self.lam_mode == 'batch':
-            share = share[:1]
+        share = self.of_masks(share)
         height, width = own.shape[-2:]
         low, high = self.sigma
         cy, cx, spread = torch.rand(3, len(share), 1, device=own.device)

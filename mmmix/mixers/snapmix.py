@@ -3,18 +3,16 @@
 import torch
 from torch import Tensor
 
-from ..draws import beta
-from ..part import Guide, Labels, Partners, build_part
-from ..registry import BATCH_AUGMENTS
-from .boxes import Box, area_size, box_mask, centred, clipped, random_centre
-from .mix import Mixer
-from .resample import resample, shares_of_cells
+from ..core import Built, Guide, GuidedMixer
+from ..core.fields import again
+from ..guides import ClassActivation
+from ..ops.boxes import Box, area_size, box_mask, centred, clipped, random_centre
+from ..ops.cells import shares_of_cells
+from ..ops.draws import beta
+from ..ops.resample import resample
 
-CAM = dict(type='mmmix.ClassActivation')
 
-
-@BATCH_AUGMENTS.register_module()
-class SnapMix(Mixer):
+class SnapMix(GuidedMixer, first=('alpha',)):
     r"""SnapMix: labels follow what the class activation maps lose and gain, not the area.
 
     `SnapMix: Semantically Proportional Mixing for Augmenting Fine-grained Data <https://arxiv.org/abs/2012.04846>`_.
@@ -26,21 +24,6 @@ class SnapMix(Mixer):
     Deviations from the authors' code: an own and a partner's box for each image with ``'elem'``; resizing without
     aligned corners; maps come from the network in eval mode. An empty box leaves its image unmixed, as theirs does.
 
-    Args:
-        alpha (float): Parameter of the Beta(alpha, alpha) distribution of both boxes' areas. Defaults to 1.0.
-        guide (Guide | dict, optional): The maps. Defaults to None, :class:`ClassActivation`, which needs
-            :class:`MixClassifier`.
-        prob (float): Probability of mixing, per batch with ``lam_mode='batch'``, per sample with ``'elem'``.
-            Defaults to 1.0.
-        lam_mode (str): ``'batch'`` (two boxes a batch) or ``'elem'`` (two a sample). Defaults to ``'batch'``.
-        partners (Partners | dict, optional): Who is mixed in. Defaults to None, a random permutation.
-        labels (Labels | dict, optional): How much of each label. Defaults to None, the sums of the maps.
-        check_finite (bool): Whether to refuse NaN and infinity, at the price of a synchronisation. Defaults to False.
-
-    Raises:
-        TypeError: If ``guide`` is not a guide.
-        ValueError: If an argument is out of range.
-
     Example:
         >>> import torch
         >>> from mmmix import SnapMix, SpectralResidual
@@ -49,22 +32,7 @@ class SnapMix(Mixer):
         (torch.Size([4]), torch.Size([4]))
     """
 
-    looks_at_partners = True
-
-    def __init__(
-        self,
-        alpha: float = 1.0,
-        guide: Guide | dict | None = None,
-        prob: float = 1.0,
-        lam_mode: str = 'batch',
-        partners: Partners | dict | None = None,
-        labels: Labels | dict | None = None,
-        check_finite: bool = False,
-    ):
-        super().__init__(
-            alpha, prob=prob, lam_mode=lam_mode, partners=partners, labels=labels, check_finite=check_finite
-        )
-        self.guide = build_part(guide or CAM, Guide, 'guide')
+    guide: Built[Guide] = again(default=None, stands_for=ClassActivation, doc='The maps.')
 
     def draw(self, own: Tensor, other: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """Both boxes, the partner's resized into the own one, and the shares that follow from the maps."""
@@ -78,7 +46,7 @@ class SnapMix(Mixer):
         mask = box_mask(box, height, width)
         pasted = resample(other, cut, box)
 
-        mine, theirs = (shares_of_cells(self.importance(images)) for images in (own, other))
+        mine, theirs = (shares_of_cells(maps) for maps in self.both_importances(own, other))
         lost = torch.where(mask, 0.0, mine).sum((1, 2, 3))
         gained = torch.where(box_mask(cut, height, width), 0.0, theirs).sum((1, 2, 3))
         lam, lam_partner = 1 - lost, torch.where(empty, 0.0, gained)
@@ -87,7 +55,7 @@ class SnapMix(Mixer):
             classes = scene.pool_scores.argmax(1)
             same = (classes[:n] == classes[scene.partner]) & ~empty
             both = lam + lam_partner
-            scene.shares = torch.where(same, both, lam), torch.where(same, both, lam_partner)
+            self.tell_shares(torch.where(same, both, lam), torch.where(same, both, lam_partner))
         return mask, pasted
 
 

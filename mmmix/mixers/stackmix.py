@@ -3,15 +3,13 @@
 import torch
 from torch import Tensor
 
-from ..part import Labels, Partners
-from ..registry import BATCH_AUGMENTS
-from .mix import Mixer
-from .pixels import choose, take_rows
-from .resample import resize
+from ..core import RatiolessMixer
+from ..core.fields import choice, flag
+from ..ops.pixels import choose, take_rows
+from ..ops.resample import resize
 
 
-@BATCH_AUGMENTS.register_module()
-class StackMix(Mixer):
+class StackMix(RatiolessMixer):
     r"""StackMix: the two images side by side, half of the label each.
 
     `StackMix: A Complementary Mix Algorithm <https://arxiv.org/abs/2011.12618>`_. With ``keep_size=False`` the mixed
@@ -21,21 +19,6 @@ class StackMix(Mixer):
     Deviation: ``keep_size=True`` is ours. Where a side is odd, the own image gets the larger half, and the labels
     follow.
 
-    Args:
-        axis (str): ``'width'`` puts the images side by side, ``'height'`` on top of each other. Defaults to
-            ``'width'``.
-        keep_size (bool): Whether both are squeezed to half so that the image keeps its size; otherwise it doubles.
-            Defaults to True.
-        prob (float): Probability of mixing, per batch with ``lam_mode='batch'``, per sample with ``'elem'``. An image
-            that is not mixed among others that are is stacked with itself where the size doubles. Defaults to 1.0.
-        lam_mode (str): For whom the coin of ``prob`` is tossed, ``'batch'`` or ``'elem'``. Defaults to ``'batch'``.
-        partners (Partners | dict, optional): Who is mixed in. Defaults to None, a random permutation.
-        labels (Labels | dict, optional): How much of each label. Defaults to None, the area.
-        check_finite (bool): Whether to refuse NaN and infinity, at the price of a synchronisation. Defaults to False.
-
-    Raises:
-        ValueError: If an argument is out of range.
-
     Example:
         >>> import torch
         >>> from mmmix import StackMix
@@ -44,21 +27,17 @@ class StackMix(Mixer):
         torch.Size([4, 3, 8, 16])
     """
 
-    def __init__(
-        self,
-        axis: str = 'width',
-        keep_size: bool = True,
-        prob: float = 1.0,
-        lam_mode: str = 'batch',
-        partners: Partners | dict | None = None,
-        labels: Labels | dict | None = None,
-        check_finite: bool = False,
-    ):
-        super().__init__(prob=prob, lam_mode=lam_mode, partners=partners, labels=labels, check_finite=check_finite)
-        if axis not in ('width', 'height'):
-            raise ValueError(f"StackMix: `axis` must be 'width' or 'height', but got {axis!r}.")
-        self.axis = axis
-        self.keep_size = keep_size
+    axis: str = choice(
+        'width',
+        'height',
+        default='width',
+        doc="``'width'`` puts the images side by side, ``'height'`` on top of each other.",
+    )
+    keep_size: bool = flag(
+        default=True,
+        doc='Whether both are squeezed to half so that the image keeps its size; otherwise it doubles. There an image '
+        'that is not mixed among others that are is stacked with itself.',
+    )
 
     def sample_share(self, count: int, device: torch.device) -> Tensor:
         """One half."""

@@ -10,8 +10,8 @@ from .backbones import (
     WideResNet_CIFAR,
 )
 from .classifiers import CleanPass, MixClassifier
-from .heads import SUMixHead, SUMixMixin, SUMixVisionTransformerClsHead, sumix_terms
-from .losses import DecoupledMixLoss
+from .heads import SUMixHead, SUMixMixin, SUMixVisionTransformerClsHead
+from .losses import DecoupledMixLoss, sumix_terms
 
 __all__ = [
     'CleanPass',

@@ -7,8 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..core import Mix
 from ..evaluation.pixels import PixelClassifier
-from ..mixers import Mix
+from ..probes.modules import token_grid
+from .figures import figure_at
 
 
 def last_map_layer(model: nn.Module) -> nn.Module:
@@ -44,12 +46,10 @@ class _Logits(nn.Module):
         return self.model(inputs, mode='tensor')
 
 
-def token_grid(tokens: Tensor, size: Sequence[int], extra: int) -> Tensor:
-    """Tokens ``(N, L, C)`` as a map ``(N, C, h, w)`` with the image's aspect; ``extra`` tokens in front are dropped."""
-    tokens = tokens[:, extra:]
-    count = tokens.shape[1]
-    height = round((count * size[0] / size[1]) ** 0.5)
-    return tokens.transpose(1, 2).reshape(len(tokens), -1, height, count // height)
+def patches_as_map(tokens: Tensor, height: int, width: int) -> Tensor:
+    """Tokens ``(N, L, C)`` of an image of this shape as a map ``(N, C, h, w)``; those in front of the patches go."""
+    extra, rows, columns = token_grid(tokens.shape[1], height, width)
+    return tokens[:, extra:].transpose(1, 2).reshape(len(tokens), -1, rows, columns)
 
 
 def cam_maps(model: nn.Module, pixels: Tensor, classes: Tensor, layer: str | None = None) -> Tensor:
@@ -81,10 +81,9 @@ def cam_maps(model: nn.Module, pixels: Tensor, classes: Tensor, layer: str | Non
         raise ValueError(f'The model has no layer {layer!r}: name one of its modules, e.g. "backbone.layer4".')
     target = last_map_layer(model) if layer is None else modules[layer]
     classifier = PixelClassifier(model)
-    extra = int(getattr(model.backbone, 'num_extra_tokens', 0) or 0)
 
     def reshape(maps: Tensor) -> Tensor:
-        return token_grid(maps, pixels.shape[-2:], extra) if maps.ndim == 3 else maps
+        return patches_as_map(maps, *pixels.shape[-2:]) if maps.ndim == 3 else maps
 
     inputs = classifier.to_inputs(pixels.float())
     grads = [(parameter, parameter.grad) for parameter in model.parameters()]
@@ -107,25 +106,18 @@ def draw_cams(mix: Mix, pixels: Tensor, maps: dict[str, Sequence[Tensor]], path:
             partner's label.
         path (str | Path): Where the picture goes.
     """
-    import matplotlib
-
-    matplotlib.use('Agg')
-    from matplotlib import pyplot as plt
-
     mixed = mix.mask.cpu() * pixels + (1 - mix.mask.cpu()) * pixels[mix.partner.cpu()]
     titles = ['own', 'partner', 'mixed'] + [f'{name}: {which}' for name in maps for which in ('own', 'partner')]
     n = len(pixels)
-    figure, axes = plt.subplots(n, len(titles), figsize=(2 * len(titles), 2.1 * n), layout='constrained', squeeze=False)
-    for row in range(n):
-        shown = [pixels[row], pixels[int(mix.partner[row])], mixed[row]]
-        for column, image in enumerate(shown):
-            axes[row][column].imshow(image.permute(1, 2, 0).clamp(0, 1))
-        for column, heat in enumerate([heat for pair in maps.values() for heat in pair], len(shown)):
-            axes[row][column].imshow(mixed[row].permute(1, 2, 0).clamp(0, 1))
-            axes[row][column].imshow(heat[row], cmap='jet', alpha=0.45, vmin=0, vmax=1)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for axis, title in zip(axes[0], titles, strict=True):
-        axis.set_title(title, fontsize=8)
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+    with figure_at(path, n, len(titles), (2 * len(titles), 2.1 * n), dpi=150) as (_, axes):
+        for row in range(n):
+            shown = [pixels[row], pixels[int(mix.partner[row])], mixed[row]]
+            for column, image in enumerate(shown):
+                axes[row][column].imshow(image.permute(1, 2, 0).clamp(0, 1))
+            for column, heat in enumerate([heat for pair in maps.values() for heat in pair], len(shown)):
+                axes[row][column].imshow(mixed[row].permute(1, 2, 0).clamp(0, 1))
+                axes[row][column].imshow(heat[row], cmap='jet', alpha=0.45, vmin=0, vmax=1)
+        for axis in axes.flat:
+            axis.set_axis_off()
+        for axis, title in zip(axes[0], titles, strict=True):
+            axis.set_title(title, fontsize=8)

@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ..mixers import Mix
+from ..core import Mix
 
 __all__ = ['draw_mix', 'to_pixels']
 

@@ -7,6 +7,9 @@ from mmpretrain.datasets.transforms.auto_augment import AUTOAUG_POLICIES, RANDAU
 from torch import Tensor
 from torchvision.transforms import AutoAugment, AutoAugmentPolicy
 
+from ...core import check
+from ...core.fields import number
+
 #: Operation of mmpretrain -> the argument that its magnitude is.
 ARGUMENTS = dict(
     Rotate='angle', Posterize='bits', Solarize='thr', SolarizeAdd='magnitude', ColorTransform='magnitude',
@@ -23,15 +26,10 @@ RANGES: dict[str, tuple[float, float]] = {
 
 def check_magnitude(name: str, magnitude: float | None, total_level: float) -> None:
     """Refuse a magnitude that lies off its scale, in one line that says what the scale is."""
-    if isinstance(total_level, bool) or not isinstance(total_level, (int, float)) or not 0 < total_level < float('inf'):
-        raise ValueError(f'{name}: `total_level` is the largest magnitude, e.g. 30, but got {total_level!r}.')
-    if magnitude is None:
-        return
-    if isinstance(magnitude, bool) or not isinstance(magnitude, (int, float)) or not 0 <= magnitude <= total_level:
-        raise ValueError(
-            f'{name}: `magnitude` must lie in [0, {total_level}], e.g. magnitude={0.8 * total_level:g}, or be None for '
-            f"the policies' own, but got {magnitude!r}."
-        )
+    check(name, total_level=(total_level, number(default=30, above=0)))
+    check(
+        name, magnitude=(magnitude, number(least=0, most=total_level, optional=True, like=round(0.8 * total_level, 2)))
+    )
 
 
 def policies_of(

@@ -1,24 +1,24 @@
 """The hook that remembers which training samples keep being misclassified."""
 
-import math
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from mmengine import dist
-from mmengine.dataset import DefaultSampler
 from mmengine.hooks import CheckpointHook, Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop
 from torch import Tensor
-from torch.utils.data import DistributedSampler
 
+from ...core import check
+from ...core.fields import whole
 from ...models import MixClassifier
 from ...partners import HardPool
 from ...registry import HOOKS
-from ..hard_sample_table import HardSampleTable
+from ..agreement import Outcomes, SharedTable
+from ..hard_sample_table import HardSampleTable, check_table
 from ..sample_identity import identify_samples
+from ..sampling import iterations_per_pass, not_padding
 from ..training_scan import find_test_pipeline, scan
+from .model_of import model_of
 
 #: Hardness from 0 to 1 is counted in so many bins.
 BINS = 20
@@ -86,29 +86,29 @@ class HardSampleHook(Hook):
         scan_interval: int = 0,
         priority: str = 'NORMAL',
     ):
-        for name, value in (('warmup_epochs', warmup_epochs), ('scan_interval', scan_interval)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise ValueError(f'HardSampleHook: `{name}` must be a whole number of at least 0, but got {value!r}.')
-        self.table_args = dict(momentum=momentum, fraction=fraction, min_hardness=min_hardness)
-        HardSampleTable(0, **self.table_args)
-        self.warmup_epochs = warmup_epochs
-        self.scan_interval = scan_interval
+        self.warmup_epochs, self.scan_interval = check(
+            self,
+            warmup_epochs=(warmup_epochs, whole(least=0, like=1)),
+            scan_interval=(scan_interval, whole(least=0, like=1)),
+        )
+        self.table_args = check_table(self, momentum, fraction, min_hardness)
         self.priority = priority
-        #: The memory; made when training begins.
-        self._table: HardSampleTable | None = None
         #: Iterations done and counts of hardness in ``BINS`` equal bins, at each agreement.
         self.history: list[tuple[int, Tensor]] = []
-        self._pending: tuple[int, Tensor, Tensor, Any] | None = None
-        self._log: list[tuple[int, Tensor, Tensor]] = []
-        self._agreed: dict[str, Tensor] = {}
+        self._shared: SharedTable | None = None
+        self._pending: Outcomes | None = None
         self._pipeline: Any = None
 
     @property
     def table(self) -> HardSampleTable:
         """The memory: one row per index that the sampler draws."""
-        if self._table is None:
+        return self._memory.table
+
+    @property
+    def _memory(self) -> SharedTable:
+        if self._shared is None:
             raise RuntimeError('HardSampleHook has no table yet: it makes one when training begins.')
-        return self._table
+        return self._shared
 
     # ------------------------------------------------------------------------------------------------------ setting up
 
@@ -126,11 +126,10 @@ class HardSampleHook(Hook):
             built = [getattr(loop, 'dataloader', None) for loop in (runner._val_loop, runner._test_loop)]
             self._pipeline = find_test_pipeline(runner.cfg, *built)
         length = len(runner.train_dataloader.dataset)
-        if self._table is None or len(self._table) != length:
-            self._table = HardSampleTable(length, **self.table_args)
-        self._agreed = self._table.state_dict()
+        known = self._shared is not None and len(self.table) == length
+        self._shared = SharedTable(self.table if known else HardSampleTable(length, *self.table_args))
         identify_samples(runner.train_loop)
-        model.hard_table = self._table
+        model.hard_table = self.table
 
     def before_train(self, runner) -> None:
         """Open the pools if the run is resumed after the warm-up."""
@@ -141,8 +140,7 @@ class HardSampleHook(Hook):
         self._open_pools(runner, runner.iter)
 
     def _open_pools(self, runner, iterations: int) -> None:
-        by_epoch = not isinstance(runner.train_loop, IterBasedTrainLoop)
-        passes = runner.epoch if by_epoch else iterations // self._iterations_per_pass(runner)
+        passes = iterations // _length_of_pass(runner) if _by_iterations(runner) else runner.epoch
         self.table.active = passes >= self.warmup_epochs
 
     # ------------------------------------------------------------------------------------------------------- observing
@@ -153,76 +151,43 @@ class HardSampleHook(Hook):
         model = self._model(runner)
         observed, model.observed = model.observed, None
         if observed is not None:
-            self._send(runner, batch_idx, *observed)
-        if isinstance(runner.train_loop, IterBasedTrainLoop):
-            if (runner.iter + 1) % self._iterations_per_pass(runner) == 0:
-                self._finish_pass(runner, runner.iter + 1)
-                self._open_pools(runner, runner.iter + 1)
-            elif self._checkpoint_is_due(runner):
-                self._count_pending()
-                self._agree()
+            sample_idx, outcome = observed
+            idx = torch.tensor(sample_idx)
+            idx[~not_padding(runner.train_dataloader, batch_idx, len(idx), dist.get_rank(), dist.get_world_size())] = -1
+            self._pending = Outcomes.sent(runner.iter, idx, outcome)
+        if not _by_iterations(runner):
+            return
+        if (runner.iter + 1) % _length_of_pass(runner) == 0:
+            self._finish_pass(runner, runner.iter + 1)
+            self._open_pools(runner, runner.iter + 1)
+        elif self._checkpoint_is_due(runner):
+            self._agree()
 
     def after_train_epoch(self, runner) -> None:
         """Let all ranks agree on one table, renew the bound of what is hard, and log."""
-        if isinstance(runner.train_loop, IterBasedTrainLoop):
-            self._count_pending()
+        if _by_iterations(runner):
             self._agree()
         else:
             self._finish_pass(runner, runner.iter)
 
-    def _send(self, runner, batch_idx: int, sample_idx: Sequence[int], outcome: Tensor) -> None:
-        """Copy the outcomes to the host without waiting for them; those that must not be counted become -1 there."""
-        idx = torch.tensor(sample_idx)
-        idx[~self._not_padding(runner, batch_idx, len(idx))] = -1
-        if outcome.is_cuda:
-            arrived = torch.empty(outcome.shape, dtype=outcome.dtype, pin_memory=True)
-            arrived.copy_(outcome, non_blocking=True)
-            event = torch.cuda.Event()
-            event.record()
-        else:
-            arrived, event = outcome, None
-        self._pending = runner.iter, idx, arrived, event
-
-    def _not_padding(self, runner, batch_idx: int, count: int) -> Tensor:
-        """Which samples of a batch are no repetitions that the sampler added to give every rank the same number."""
-        loader = runner.train_dataloader
-        sampler = getattr(loader.batch_sampler, 'sampler', loader.sampler)
-        length, batch_size = len(loader.dataset), _batch_size(loader)
-        if (
-            not isinstance(sampler, (DefaultSampler, DistributedSampler))
-            or sampler.total_size <= length
-            or not batch_size
-        ):
-            return torch.ones(count, dtype=torch.bool)
-        # The ranks take turns over one list of samples, and the repetitions stand at its end.
-        drawn = batch_idx % len(loader) * batch_size + torch.arange(count)
-        return drawn * dist.get_world_size() + dist.get_rank() < length
-
     def _count_pending(self) -> None:
-        if self._pending is None:
-            return
-        iteration, idx, outcome, event = self._pending
-        self._pending = None
-        if event is not None:
-            event.synchronize()
-        rows = (idx >= 0) & (outcome >= 0)
-        self._count(iteration, idx[rows], outcome[rows] > 0)
-
-    def _count(self, iteration: int, idx: Tensor, missed: Tensor) -> None:
-        self.table.update(idx, missed)
-        self._log.append((iteration, idx, missed))
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            self._memory.count(pending.iteration, *pending.known())
 
     # -------------------------------------------------------------------------------------------------------- agreeing
+
+    def _agree(self) -> None:
+        self._count_pending()
+        self._memory.agree()
 
     def _finish_pass(self, runner, iterations: int) -> None:
         self._count_pending()
         model = self._model(runner)
-        passes = runner.epoch + 1
-        if isinstance(runner.train_loop, IterBasedTrainLoop):
-            passes = iterations // self._iterations_per_pass(runner)
+        passes = iterations // _length_of_pass(runner) if _by_iterations(runner) else runner.epoch + 1
         if self.scan_interval and passes % self.scan_interval == 0:
-            self._count(iterations, *scan(model, runner.train_dataloader, self._pipeline))
-        self._agree()
+            self._memory.count(iterations, *scan(model, runner.train_dataloader, self._pipeline))
+        self._memory.agree()
         hardness = self.table.hardness()[self.table.seen > 0]
         if len(hardness) == 0:
             runner.logger.warning(
@@ -241,30 +206,6 @@ class HardSampleHook(Hook):
         runner.logger.info(f'Hard samples among {len(self.table)}: {text}')
         runner.visualizer.add_scalars(scalars, step=iterations)
 
-    def _agree(self) -> None:
-        """Apply what all ranks saw since they last agreed, iteration by iteration, rank by rank."""
-        if dist.get_world_size() > 1:
-            parts = [torch.stack([torch.full_like(idx, i), idx, missed.long()], 1) for i, idx, missed in self._log]
-            mine = torch.cat(parts) if parts else torch.zeros(0, 3, dtype=torch.long)
-            counts = [int(count) for count in dist.all_gather(torch.tensor([len(mine)]))]
-            padded = torch.cat([mine, mine.new_zeros(max(counts) - len(mine), 3)])
-            gathered = dist.all_gather(padded) if max(counts) else [padded]
-            everything = torch.cat([rows[:count] for rows, count in zip(gathered, counts, strict=False)])
-            everything = everything[everything[:, 0].argsort(stable=True)]
-            self.table.load_state_dict(self._agreed)
-            self.table.update(everything[:, 1], everything[:, 2] > 0)
-        self.table.refresh()
-        self._log = []
-        self._agreed = self.table.state_dict()
-
-    def _iterations_per_pass(self, runner) -> int:
-        """How many iterations of an iteration-based loop go once through the training set."""
-        loader = runner.train_dataloader
-        batch_size = _batch_size(loader)
-        if not batch_size:
-            return max(1, len(loader))
-        return max(1, math.ceil(len(loader.dataset) / (batch_size * dist.get_world_size())))
-
     def _checkpoint_is_due(self, runner) -> bool:
         return any(
             isinstance(hook, CheckpointHook)
@@ -280,8 +221,10 @@ class HardSampleHook(Hook):
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Put the table of the last agreement into the checkpoint; this runs on the main process alone."""
+        if self._shared is None:
+            return
         checkpoint['hard_samples'] = {
-            **self._agreed,
+            **self._shared.agreed,
             'iterations': torch.tensor([iterations for iterations, _ in self.history], dtype=torch.long),
             'histogram': torch.stack([counts for _, counts in self.history])
             if self.history
@@ -290,14 +233,13 @@ class HardSampleHook(Hook):
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Take the table out of the checkpoint that a run resumes from."""
-        if self._table is None or not runner._resume:
+        if self._shared is None or not runner._resume:
             return
         saved = checkpoint.get('hard_samples')
         if saved is None:
             runner.logger.warning('The checkpoint holds no hard-sample table: the memory of hard samples starts empty.')
             return
-        self.table.load_state_dict(saved)
-        self._agreed = self.table.state_dict()
+        self._memory.load(saved)
         self.history = [
             (int(iterations), counts.cpu())
             for iterations, counts in zip(saved['iterations'], saved['histogram'], strict=True)
@@ -305,15 +247,13 @@ class HardSampleHook(Hook):
 
     @staticmethod
     def _model(runner) -> MixClassifier:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        if not isinstance(model, MixClassifier):
-            raise TypeError(
-                "HardSampleHook needs predictions on clean images: use type='mmmix.MixClassifier' in place of "
-                f"'{type(model).__name__}'."
-            )
-        return model
+        return model_of(runner, 'HardSampleHook needs predictions on clean images')
 
 
-def _batch_size(loader: Any) -> int | None:
-    """Samples in a batch of one rank; None where a batch sampler of its own kind decides."""
-    return loader.batch_size or getattr(loader.batch_sampler, 'batch_size', None)
+def _by_iterations(runner) -> bool:
+    """Whether the loop counts iterations and knows no epochs."""
+    return isinstance(runner.train_loop, IterBasedTrainLoop)
+
+
+def _length_of_pass(runner) -> int:
+    return iterations_per_pass(runner.train_dataloader, dist.get_world_size())

@@ -6,12 +6,13 @@ from typing import Any
 import torch
 from mmengine import dist
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
-from ...mixers import Mix
+from ...core import Mix, check
+from ...core.fields import text, whole
 from ...models import MixClassifier
 from ...registry import HOOKS
 from ...visualization import draw_mix
+from .model_of import model_of
 
 
 @HOOKS.register_module()
@@ -37,12 +38,12 @@ class MixVisualizationHook(Hook):
     """
 
     def __init__(self, interval: int = 1000, rows: int = 6, name: str = 'train_mix'):
-        for argument, value in (('interval', interval), ('rows', rows)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f'MixVisualizationHook: `{argument}` must be at least 1, but got {value!r}.')
-        self.interval = interval
-        self.rows = rows
-        self.name = name
+        self.interval, self.rows, self.name = check(
+            self,
+            interval=(interval, whole(least=1, like=1000)),
+            rows=(rows, whole(least=1, like=6)),
+            name=(name, text(like='train_mix')),
+        )
 
     def before_train(self, runner) -> None:
         """Check that the model tells how it mixes, before anything is trained."""
@@ -69,10 +70,4 @@ class MixVisualizationHook(Hook):
 
     @staticmethod
     def _model(runner) -> MixClassifier:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        if not isinstance(model, MixClassifier):
-            raise TypeError(
-                "MixVisualizationHook draws what MixClassifier mixes: use type='mmmix.MixClassifier' in place of "
-                f"'{type(model).__name__}'."
-            )
-        return model
+        return model_of(runner, 'MixVisualizationHook draws what MixClassifier mixes')

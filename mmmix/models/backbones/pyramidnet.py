@@ -1,40 +1,32 @@
 """PyramidNet for CIFAR, with or without ShakeDrop."""
 
-from collections.abc import Sequence
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...core import check
+from ...core.fields import number
 from ...registry import MODELS
 from .shake import ShakeDrop
-from .staged import Block, StagedBackbone, blocks_per_stage, conv1x1, conv3x3, norm
+from .staged import Block, Place, StagedBackbone, blocks_per_stage, conv1x1, conv3x3, norm
 
 
 class PyramidBlock(Block):
     """A block without a ReLU at either end; the shortcut is average pooled and padded with zero channels.
 
     Args:
-        in_channels (int): Channels that come in.
+        place (Place): Where it stands.
         channels (int): Channels of the block; a bottleneck gives four times as many.
-        stride (int): Stride of the first 3 x 3 convolution.
         bottleneck (bool): 1 x 1, 3 x 3, 1 x 1 in place of two 3 x 3 convolutions.
         keep (float): ShakeDrop's probability of leaving the block alone; 1 is no ShakeDrop.
         norm_cfg (dict): The norms.
         with_cp (bool): Whether to recompute in the backward pass.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        channels: int,
-        stride: int,
-        bottleneck: bool,
-        keep: float,
-        norm_cfg: dict,
-        with_cp: bool,
-    ):
-        super().__init__(with_cp)
-        self.out_channels = 4 * channels if bottleneck else channels
+    def __init__(self, place: Place, channels: int, bottleneck: bool, keep: float, norm_cfg: dict, with_cp: bool):
+        super().__init__(4 * channels if bottleneck else channels, with_cp)
+        in_channels, stride = place.in_channels, place.stride
         if bottleneck:
             convs = [conv1x1(in_channels, channels), conv3x3(channels, channels, stride)]
             convs.append(conv1x1(channels, self.out_channels))
@@ -70,12 +62,8 @@ class PyramidNet_CIFAR(StagedBackbone):  # noqa: N801 - named as its siblings
         alpha (int): How many channels the last block has more than the stem's 16. Defaults to 200.
         bottleneck (bool): Whether blocks are bottlenecks. Defaults to True.
         last_keep (float): Probability of leaving the last block alone; 1 is no ShakeDrop. Defaults to 0.5.
-        strides (Sequence[int]): Of the three stages. Defaults to ``(1, 2, 2)``.
-        out_indices (Sequence[int]): From which stages maps are given. Defaults to ``(2, )``.
-        norm_cfg (dict): The norms. Defaults to ``dict(type='BN')``.
-        norm_eval (bool): Whether norms stay in eval mode. Defaults to False.
-        with_cp (bool): Whether blocks are recomputed in the backward pass. Defaults to False.
-        init_cfg (dict | list[dict], optional): Initialization. Defaults to Kaiming's.
+        **common: ``strides``, ``out_indices``, ``norm_cfg``, ``norm_eval``, ``with_cp`` and ``init_cfg`` as in
+            :class:`StagedBackbone`.
 
     Raises:
         ValueError: If there is no network of this depth, or ``last_keep`` is no probability.
@@ -93,32 +81,15 @@ class PyramidNet_CIFAR(StagedBackbone):  # noqa: N801 - named as its siblings
         alpha: int = 200,
         bottleneck: bool = True,
         last_keep: float = 0.5,
-        strides: Sequence[int] = (1, 2, 2),
-        out_indices: Sequence[int] = (2,),
-        norm_cfg: dict | None = None,
-        norm_eval: bool = False,
-        with_cp: bool = False,
-        init_cfg: dict | list[dict] | None = None,
+        **common: Any,
     ):
-        super().__init__(out_indices, norm_eval, init_cfg)
-        if not 0 <= last_keep <= 1:
-            raise ValueError(f'PyramidNet_CIFAR: `last_keep` must lie in [0, 1], e.g. 0.5, but got {last_keep!r}.')
-        norm_cfg = norm_cfg or dict(type='BN')
+        super().__init__(**common)
+        check(self, last_keep=(last_keep, number(default=0.5, least=0, most=1)))
         count = blocks_per_stage('PyramidNet_CIFAR', depth, fixed=2, per_block=3 if bottleneck else 2)
-        total, channels = 3 * count, 16
-        self.stem = nn.Sequential(conv3x3(3, channels), norm(norm_cfg, channels))
-        self.stages = nn.ModuleList()
-        done = 0
-        for stride in strides:
-            blocks = []
-            for i in range(count):
-                done += 1
-                width = 16 + alpha * done // total  # the floor, as in the paper
-                keep = 1 - (1 - last_keep) * done / total
-                blocks.append(
-                    PyramidBlock(channels, width, stride if i == 0 else 1, bottleneck, keep, norm_cfg, with_cp)
-                )
-                channels = blocks[-1].out_channels
-            self.stages.append(nn.Sequential(*blocks))
-        self.tail = nn.Sequential(norm(norm_cfg, channels), nn.ReLU(inplace=True))
-        self.feat_dim = channels
+
+        def block(place: Place) -> PyramidBlock:
+            width = 16 + alpha * place.done // place.total  # the floor, as in the paper
+            keep = 1 - (1 - last_keep) * place.done / place.total
+            return PyramidBlock(place, width, bottleneck, keep, self.norm_cfg, self.with_cp)
+
+        self.assemble(lambda: self.normed(conv3x3(3, 16)), count, block, self.active)

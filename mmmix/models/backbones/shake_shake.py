@@ -1,6 +1,6 @@
 """The Shake-Shake network for CIFAR."""
 
-from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ...registry import MODELS
 from .shake import ShakeShake
-from .staged import Block, StagedBackbone, blocks_per_stage, conv1x1, conv3x3, norm
+from .staged import Block, Place, StagedBackbone, blocks_per_stage, conv1x1, conv3x3, norm
 
 
 class ShiftedShortcut(nn.Module):
@@ -41,15 +41,15 @@ class ShakeShakeBlock(Block):
     """Two equal branches of two 3 x 3 convolutions, blended at random.
 
     Args:
-        in_channels (int): Channels that come in.
+        place (Place): Where it stands.
         out_channels (int): Channels that go out.
-        stride (int): Stride of the first convolutions.
         norm_cfg (dict): The norms.
         with_cp (bool): Whether to recompute in the backward pass.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int, norm_cfg: dict, with_cp: bool):
-        super().__init__(with_cp)
+    def __init__(self, place: Place, out_channels: int, norm_cfg: dict, with_cp: bool):
+        super().__init__(out_channels, with_cp)
+        in_channels, stride = place.in_channels, place.stride
         self.branches = nn.ModuleList(
             nn.Sequential(
                 nn.ReLU(),
@@ -82,12 +82,8 @@ class ShakeShake_CIFAR(StagedBackbone):  # noqa: N801 - named as its siblings
         depth (int): 2 plus a multiple of 6. Defaults to 26.
         base_channels (int): Channels of the first stage; the later ones have twice and four times as many.
             Defaults to 96.
-        strides (Sequence[int]): Of the three stages. Defaults to ``(1, 2, 2)``.
-        out_indices (Sequence[int]): From which stages maps are given. Defaults to ``(2, )``.
-        norm_cfg (dict): The norms. Defaults to ``dict(type='BN')``.
-        norm_eval (bool): Whether norms stay in eval mode. Defaults to False.
-        with_cp (bool): Whether blocks are recomputed in the backward pass. Defaults to False.
-        init_cfg (dict | list[dict], optional): Initialization. Defaults to Kaiming's.
+        **common: ``strides``, ``out_indices``, ``norm_cfg``, ``norm_eval``, ``with_cp`` and ``init_cfg`` as in
+            :class:`StagedBackbone`.
 
     Raises:
         ValueError: If there is no network of this depth.
@@ -103,24 +99,12 @@ class ShakeShake_CIFAR(StagedBackbone):  # noqa: N801 - named as its siblings
         self,
         depth: int = 26,
         base_channels: int = 96,
-        strides: Sequence[int] = (1, 2, 2),
-        out_indices: Sequence[int] = (2,),
-        norm_cfg: dict | None = None,
-        norm_eval: bool = False,
-        with_cp: bool = False,
-        init_cfg: dict | list[dict] | None = None,
+        **common: Any,
     ):
-        super().__init__(out_indices, norm_eval, init_cfg)
-        norm_cfg = norm_cfg or dict(type='BN')
+        super().__init__(**common)
         count = blocks_per_stage('ShakeShake_CIFAR', depth, fixed=2, per_block=2)
-        channels = 16
-        self.stem = nn.Sequential(conv3x3(3, channels), norm(norm_cfg, channels))
-        self.stages = nn.ModuleList()
-        for width, stride in zip((base_channels, 2 * base_channels, 4 * base_channels), strides, strict=True):
-            blocks = []
-            for i in range(count):
-                blocks.append(ShakeShakeBlock(channels, width, stride if i == 0 else 1, norm_cfg, with_cp))
-                channels = width
-            self.stages.append(nn.Sequential(*blocks))
-        self.tail = nn.ReLU()
-        self.feat_dim = channels
+
+        def block(place: Place) -> ShakeShakeBlock:
+            return ShakeShakeBlock(place, base_channels * 2**place.stage, self.norm_cfg, self.with_cp)
+
+        self.assemble(lambda: self.normed(conv3x3(3, 16)), count, block, lambda channels: nn.ReLU())

@@ -1,6 +1,7 @@
 """What the CIFAR networks of this package have in common: a stem, stages of residual blocks, and a tail."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch.utils.checkpoint as cp
@@ -34,12 +35,14 @@ class Block(BaseModule):
     """A residual block that may be recomputed in the backward pass to save memory.
 
     Args:
+        out_channels (int): Channels that it gives.
         with_cp (bool): Whether to recompute. Random coefficients are then drawn again from the same state, so the
             result is the same. Defaults to False.
     """
 
-    def __init__(self, with_cp: bool = False):
+    def __init__(self, out_channels: int, with_cp: bool = False):
         super().__init__()
+        self.out_channels = out_channels
         self.with_cp = with_cp
 
     def run(self, maps: Tensor) -> Tensor:
@@ -53,13 +56,40 @@ class Block(BaseModule):
         return self.run(maps)
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a block stands in its network.
+
+    Attributes:
+        stage (int): The stage, from 0.
+        done (int): How many blocks of the network there are up to this one, itself counted.
+        total (int): How many there are in all.
+        in_channels (int): Channels that come in.
+        stride (int): That of the stage for its first block, else 1.
+    """
+
+    stage: int
+    done: int
+    total: int
+    in_channels: int
+    stride: int
+
+
 class StagedBackbone(BaseBackbone):
-    """A stem, stages and a tail behind the last stage; subclasses build the three.
+    """A stem, three stages of residual blocks and a tail behind the last one.
+
+    A subclass takes the arguments below as keywords and calls :meth:`assemble`.
 
     Args:
+        strides (Sequence[int]): Of the three stages. Defaults to ``(1, 2, 2)``.
         out_indices (Sequence[int]): From which stages maps are given. Defaults to ``(2, )``, the last of three.
+        norm_cfg (dict): The norms. Defaults to ``dict(type='BN')``.
         norm_eval (bool): Whether batch normalisation uses and keeps its statistics in training. Defaults to False.
+        with_cp (bool): Whether blocks are recomputed in the backward pass. Defaults to False.
         init_cfg (dict | list[dict], optional): Initialization. Defaults to Kaiming's for convolutions, 1 for norms.
+
+    Raises:
+        ValueError: If there are not three strides, or ``out_indices`` names other stages than 0, 1 and 2.
     """
 
     stem: nn.Module
@@ -69,13 +99,63 @@ class StagedBackbone(BaseBackbone):
     feat_dim: int
 
     def __init__(
-        self, out_indices: Sequence[int] = (2,), norm_eval: bool = False, init_cfg: dict | list[dict] | None = None
+        self,
+        strides: Sequence[int] = (1, 2, 2),
+        out_indices: Sequence[int] = (2,),
+        norm_cfg: dict | None = None,
+        norm_eval: bool = False,
+        with_cp: bool = False,
+        init_cfg: dict | list[dict] | None = None,
     ):
         super().__init__([dict(part) for part in _INIT] if init_cfg is None else init_cfg)
+        name = type(self).__name__
         if not out_indices or any(not 0 <= index < 3 for index in out_indices):
-            raise ValueError(f'{type(self).__name__} has stages 0, 1 and 2, but `out_indices` is {out_indices!r}.')
+            raise ValueError(f'{name} has stages 0, 1 and 2, but `out_indices` is {out_indices!r}.')
+        if len(strides) != 3:
+            raise ValueError(f'{name} has three stages and takes a stride for each, but `strides` is {strides!r}.')
+        self.strides = tuple(strides)
         self.out_indices = tuple(out_indices)
+        self.norm_cfg = norm_cfg or dict(type='BN')
         self.norm_eval = norm_eval
+        self.with_cp = with_cp
+
+    def assemble(
+        self,
+        stem: Callable[[], nn.Module],
+        count: int,
+        block: Callable[[Place], Block],
+        tail: Callable[[int], nn.Module],
+        channels: int = 16,
+    ) -> None:
+        """Build the network, in the order in which images go through it.
+
+        Args:
+            stem (Callable[[], nn.Module]): Builds what is in front of the stages.
+            count (int): How many blocks each stage has.
+            block (Callable[[Place], Block]): Builds a block.
+            tail (Callable[[int], nn.Module]): Builds what is behind the stages, for so many channels.
+            channels (int): Channels of the stem. Defaults to 16.
+        """
+        self.stem = stem()
+        self.stages = nn.ModuleList()
+        done = 0
+        for stage, stride in enumerate(self.strides):
+            blocks: list[Block] = []
+            for i in range(count):
+                done += 1
+                blocks.append(block(Place(stage, done, 3 * count, channels, stride if i == 0 else 1)))
+                channels = blocks[-1].out_channels
+            self.stages.append(nn.Sequential(*blocks))
+        self.tail = tail(channels)
+        self.feat_dim = channels
+
+    def normed(self, stem: nn.Conv2d) -> nn.Module:
+        """A stem with its norm."""
+        return nn.Sequential(stem, norm(self.norm_cfg, stem.out_channels))
+
+    def active(self, channels: int) -> nn.Module:
+        """A tail of a norm and a ReLU."""
+        return nn.Sequential(norm(self.norm_cfg, channels), nn.ReLU(inplace=True))
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Extract features.

@@ -1,30 +1,28 @@
 """Wide residual networks for CIFAR."""
 
-from collections.abc import Sequence
+from typing import Any
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...registry import MODELS
-from .staged import Block, StagedBackbone, blocks_per_stage, conv1x1, conv3x3, norm
+from .staged import Block, Place, StagedBackbone, blocks_per_stage, conv1x1, conv3x3, norm
 
 
 class WideBlock(Block):
     """Two 3 x 3 convolutions, each behind its norm and ReLU; a changed width goes through a 1 x 1 convolution.
 
     Args:
-        in_channels (int): Channels that come in.
+        place (Place): Where it stands.
         out_channels (int): Channels that go out.
-        stride (int): Stride of the first convolution.
         drop_rate (float): Dropout between the convolutions.
         norm_cfg (dict): The norms.
         with_cp (bool): Whether to recompute in the backward pass.
     """
 
-    def __init__(
-        self, in_channels: int, out_channels: int, stride: int, drop_rate: float, norm_cfg: dict, with_cp: bool
-    ):
-        super().__init__(with_cp)
+    def __init__(self, place: Place, out_channels: int, drop_rate: float, norm_cfg: dict, with_cp: bool):
+        super().__init__(out_channels, with_cp)
+        in_channels, stride = place.in_channels, place.stride
         self.norm1, self.conv1 = norm(norm_cfg, in_channels), conv3x3(in_channels, out_channels, stride)
         self.norm2, self.conv2 = norm(norm_cfg, out_channels), conv3x3(out_channels, out_channels)
         self.shortcut = None if in_channels == out_channels else conv1x1(in_channels, out_channels, stride)
@@ -49,12 +47,8 @@ class WideResNet_CIFAR(StagedBackbone):  # noqa: N801 - named as its siblings
         depth (int): 4 plus a multiple of 6. Defaults to 28.
         widen_factor (int): ``k``; the stages have ``16 k``, ``32 k`` and ``64 k`` channels. Defaults to 10.
         drop_rate (float): Dropout inside each block; the paper tried 0.3. Defaults to 0.0.
-        strides (Sequence[int]): Of the three stages. Defaults to ``(1, 2, 2)``.
-        out_indices (Sequence[int]): From which stages maps are given. Defaults to ``(2, )``.
-        norm_cfg (dict): The norms. Defaults to ``dict(type='BN')``.
-        norm_eval (bool): Whether norms stay in eval mode. Defaults to False.
-        with_cp (bool): Whether blocks are recomputed in the backward pass. Defaults to False.
-        init_cfg (dict | list[dict], optional): Initialization. Defaults to Kaiming's.
+        **common: ``strides``, ``out_indices``, ``norm_cfg``, ``norm_eval``, ``with_cp`` and ``init_cfg`` as in
+            :class:`StagedBackbone`.
 
     Raises:
         ValueError: If there is no network of this depth.
@@ -71,24 +65,13 @@ class WideResNet_CIFAR(StagedBackbone):  # noqa: N801 - named as its siblings
         depth: int = 28,
         widen_factor: int = 10,
         drop_rate: float = 0.0,
-        strides: Sequence[int] = (1, 2, 2),
-        out_indices: Sequence[int] = (2,),
-        norm_cfg: dict | None = None,
-        norm_eval: bool = False,
-        with_cp: bool = False,
-        init_cfg: dict | list[dict] | None = None,
+        **common: Any,
     ):
-        super().__init__(out_indices, norm_eval, init_cfg)
-        norm_cfg = norm_cfg or dict(type='BN')
+        super().__init__(**common)
         count = blocks_per_stage('WideResNet_CIFAR', depth, fixed=4, per_block=2)
-        channels = 16
-        self.stem = conv3x3(3, channels)
-        self.stages = nn.ModuleList()
-        for width, stride in zip((16 * widen_factor, 32 * widen_factor, 64 * widen_factor), strides, strict=True):
-            blocks = []
-            for i in range(count):
-                blocks.append(WideBlock(channels, width, stride if i == 0 else 1, drop_rate, norm_cfg, with_cp))
-                channels = width
-            self.stages.append(nn.Sequential(*blocks))
-        self.tail = nn.Sequential(norm(norm_cfg, channels), nn.ReLU(inplace=True))
-        self.feat_dim = channels
+
+        def block(place: Place) -> WideBlock:
+            width = 16 * widen_factor * 2**place.stage
+            return WideBlock(place, width, drop_rate, self.norm_cfg, self.with_cp)
+
+        self.assemble(lambda: conv3x3(3, 16), count, block, self.active)

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...guides import raw_gradient, saliency, saliency_target, untouched
+from ...probes.gradients import raw_gradient, saliency, saliency_target
+from ...probes.untouched import untouched
 
 
 class CleanPass:
@@ -32,7 +33,7 @@ class CleanPass:
     @property
     def fresh(self) -> bool:
         """Whether the pass is still to run, in eval mode: who listens to modules by hooks may then run it and hear."""
-        return self._outputs is None and self.mode == 'detached'
+        return not self.ran and self.mode == 'detached'
 
     @property
     def features(self) -> Tensor:
@@ -54,15 +55,21 @@ class CleanPass:
         """Whether the pass was run already, so that nobody can listen to it any more."""
         return self._outputs is not None
 
+    def run(self) -> None:
+        """Run the pass now, unless it was run already."""
+        if self._outputs is not None:
+            return
+        if self.mode == 'train':
+            self._outputs = self._forward(self.images)
+        else:
+            with untouched(self.model), torch.no_grad():
+                self._outputs = self._forward(self.images)
+
     @property
     def outputs(self) -> tuple[Tensor, Tensor]:
         """Features and logits of all images."""
-        if self._outputs is None:
-            if self.mode == 'train':
-                self._outputs = self._forward(self.images)
-            else:
-                with untouched(self.model), torch.no_grad():
-                    self._outputs = self._forward(self.images)
+        self.run()
+        assert self._outputs is not None
         return self._outputs
 
     def saliency(self, target: str, reduction: str = 'max') -> Tensor:

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...guides.module_path import module_at, token_grid
-from ...mixers import Mix, Mixer
-from ...mixers.scene import Scene
+from ...core import Mix, Mixer
+from ...core.scene import Scene
+from ...probes.modules import module_at, token_grid
 
 
 @contextmanager
@@ -89,7 +89,7 @@ def mix_features(mixer: Mixer, scene: Scene, at: str, features: Tensor) -> tuple
     Raises:
         ValueError: If the mixer cannot mix features of this shape.
     """
-    if features.ndim == 4 or (features.ndim == 2 and mixer.min_ndim == 2):
+    if features.ndim == 4 or (features.ndim == 2 and mixer.takes(features)):
         return mixer.mix_in(scene, features, at)
     if features.ndim != 3:
         raise ValueError(

@@ -9,6 +9,28 @@ from mmpretrain.structures import DataSample, MultiTaskDataSample
 from torch import Tensor, nn
 
 
+def classes_of(head: Any, preprocessor: Any) -> int:
+    """How many classes there are, as the head or the preprocessor says; the preprocessor is told if it does not know.
+
+    Args:
+        head (nn.Module): The head.
+        preprocessor (nn.Module): The data preprocessor.
+
+    Raises:
+        ValueError: If there is no head, or nobody knows.
+    """
+    if head is None:
+        raise ValueError('MixClassifier mixes labels, so it needs a `head`.')
+    known = getattr(head, 'num_classes', None) or getattr(preprocessor, 'num_classes', None)
+    if known is None:
+        raise ValueError(
+            'MixClassifier must know the number of classes: set `num_classes` in `head` or in `data_preprocessor`.'
+        )
+    if getattr(preprocessor, 'num_classes', known) is None:
+        preprocessor.num_classes = known
+    return int(known)
+
+
 def mix_accuracy(logits: Tensor, scores: Tensor) -> Tensor:
     """The share of the label that each prediction gets, averaged, in percent."""
     return 100 * scores.gather(1, logits.detach().argmax(1, keepdim=True)).mean()

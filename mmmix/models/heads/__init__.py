@@ -1,5 +1,5 @@
 """Heads that understand mixes."""
 
-from .sumix_head import SUMixHead, SUMixMixin, SUMixVisionTransformerClsHead, sumix_terms
+from .sumix_head import SUMixHead, SUMixMixin, SUMixVisionTransformerClsHead
 
-__all__ = ['SUMixHead', 'SUMixMixin', 'SUMixVisionTransformerClsHead', 'sumix_terms']
+__all__ = ['SUMixHead', 'SUMixMixin', 'SUMixVisionTransformerClsHead']

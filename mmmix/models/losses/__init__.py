@@ -1,5 +1,6 @@
 """Losses that understand mixed labels."""
 
 from .decoupled_mix_loss import DecoupledMixLoss
+from .sumix import sumix_terms
 
-__all__ = ['DecoupledMixLoss']
+__all__ = ['DecoupledMixLoss', 'sumix_terms']

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from ...core import check
+from ...core.fields import choice, flag, number
 from ...registry import MODELS
 
 
@@ -55,17 +57,14 @@ class DecoupledMixLoss(nn.Module):
         loss_weight: float = 1.0,
     ):
         super().__init__()
-        if isinstance(eta, bool) or not isinstance(eta, (int, float)) or not 0 <= eta < float('inf'):
-            raise ValueError(f'DecoupledMixLoss: `eta` must be at least 0, e.g. eta=0.1, but got {eta!r}.')
-        if isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or not 0 <= threshold < 0.5:
-            raise ValueError(f'DecoupledMixLoss: `threshold` must lie in [0, 0.5), but got {threshold!r}.')
-        if reduction not in ('mean', 'sum', 'none'):
-            raise ValueError(f"DecoupledMixLoss: `reduction` must be 'mean', 'sum' or 'none', but got {reduction!r}.")
-        self.eta = float(eta)
-        self.weighted = weighted
-        self.threshold = float(threshold)
-        self.reduction = reduction
-        self.loss_weight = float(loss_weight)
+        self.eta, self.weighted, self.threshold, self.reduction, self.loss_weight = check(
+            self,
+            eta=(eta, number(least=0, like=0.1)),
+            weighted=(weighted, flag()),
+            threshold=(threshold, number(least=0, below=0.5, like=0.001)),
+            reduction=(reduction, choice('mean', 'sum', 'none')),
+            loss_weight=(loss_weight, number(like=1.0)),
+        )
 
     def forward(
         self,

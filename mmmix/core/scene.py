@@ -1,0 +1,105 @@
+"""What is settled before a batch is mixed, and the checks of what a mixer is given."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .roles import Guide, Labels, Partners
+
+
+@dataclass
+class Scene:
+    """The batch that is being mixed, so that guides are asked once and with the right labels."""
+
+    own: Tensor
+    own_scores: Tensor
+    pool: Tensor
+    pool_scores: Tensor
+    partner: Tensor
+    #: The drawn own shares, ``(N,)`` or ``(1,)``.
+    share: Tensor
+    #: What the mixer is shown of the batch and of its partners: images, or features of them.
+    shown: Tensor | None = None
+    other: Tensor | None = None
+    maps: dict[int, Tensor] = field(default_factory=dict)
+    #: The own and the partner's label share, where the method has a law of its own; None for the area in the mask.
+    shares: tuple[Tensor, Tensor] | None = None
+
+    def importance(self, guide: Guide, of_pool: bool = False) -> Tensor:
+        """The guide's maps, asked for at most once.
+
+        Args:
+            guide (Guide): Whom to ask.
+            of_pool (bool): Whether to ask for all rows of the pool. Defaults to False, at least those of the batch.
+
+        Returns:
+            Tensor: ``(M, 1, H, W)``, or ``(N, 1, H, W)`` if nobody asked for more.
+        """
+        rows = self.maps.get(id(guide))
+        if rows is None or (of_pool and len(rows) < len(self.pool)):
+            rows = guide(self.pool, self.pool_scores) if of_pool else guide(self.own, self.own_scores)
+            self.maps[id(guide)] = rows
+        return rows
+
+
+def check_batch(images: Any, scores: Any, takes: Callable[[Tensor], bool], check_finite: bool = False) -> Tensor:
+    """Refuse a batch that cannot be mixed, in one line that says what to do.
+
+    Args:
+        images (Tensor): What should be floating point images.
+        scores (Tensor): What should be ``(N, K)`` labels.
+        takes (Callable[[Tensor], bool]): Whether images of this shape can be mixed.
+        check_finite (bool): Whether to look for NaN and infinity, at the price of a synchronisation. Defaults to False.
+
+    Returns:
+        Tensor: The scores as floating point.
+    """
+    if not isinstance(images, Tensor) or not images.is_floating_point():
+        what = images.dtype if isinstance(images, Tensor) else type(images).__name__
+        raise TypeError(f'Only floating point images can be mixed, but got {what}: call `.float()` or normalise first.')
+    if not takes(images):
+        raise ValueError(
+            f'Expected images of shape (N, C, H, W), but got {tuple(images.shape)}: add the missing '
+            'dimensions, e.g. `images[None]`.'
+        )
+    if not isinstance(scores, Tensor):
+        raise TypeError(
+            f'Expected labels of shape (N, K), but got {type(scores).__name__}: pass one-hot or soft scores.'
+        )
+    if scores.ndim != 2:
+        raise ValueError(
+            f'Expected labels of shape (N, K), but got {tuple(scores.shape)}: class indices must be made '
+            'one-hot first, e.g. `torch.nn.functional.one_hot(labels, num_classes)`.'
+        )
+    if len(images) == 0:
+        raise ValueError('The batch is empty: there is nothing to mix, so skip it or drop empty batches in the loader.')
+    if len(images) != len(scores):
+        raise ValueError(f'Got {len(images)} images but {len(scores)} labels: pass one row of scores per image.')
+    if images.device != scores.device:
+        raise ValueError(f'Images are on {images.device} but labels on {scores.device}: move both to one device.')
+    if check_finite and not bool(torch.isfinite(images).all()):
+        raise ValueError('Some images hold NaN or infinity: look at the data pipeline and at `mean` and `std`.')
+    return scores if scores.is_floating_point() else scores.float()
+
+
+def check_depths(name: str, partners: Partners, labels: Labels | None) -> None:
+    """Refuse parts that look at mixed images where ``at`` has features mixed.
+
+    Args:
+        name (str): The mixer, for the error.
+        partners (Partners): Its partners.
+        labels (Labels, optional): Its labels.
+    """
+    if type(partners).remember is not Partners.remember:
+        raise ValueError(
+            f'{name}: {type(partners).__name__} mixes in the images of the last step, but with `at` no images are '
+            'mixed: use other `partners`, or remove `at`.'
+        )
+    if labels is not None and labels.sees_mixed_images:
+        raise ValueError(
+            f'{name}: {type(labels).__name__} looks at the mixed images, but with `at` features are mixed: use other '
+            '`labels`, or remove `at`.'
+        )

@@ -1,0 +1,23 @@
+"""The classifier that a run trains."""
+
+from typing import Any
+
+from mmengine.model import is_model_wrapper
+
+from ...models import MixClassifier
+
+
+def model_of(runner: Any, reason: str) -> MixClassifier:
+    """The run's :class:`mmmix.MixClassifier`, out of its wrapper.
+
+    Args:
+        runner (Runner): The run.
+        reason (str): Why it must be one, for the error.
+
+    Raises:
+        TypeError: If it is another model.
+    """
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    if not isinstance(model, MixClassifier):
+        raise TypeError(f"{reason}: use type='mmmix.MixClassifier' in place of '{type(model).__name__}'.")
+    return model

@@ -1,0 +1,94 @@
+"""Class activation maps."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..core.fields import choice, text
+from ..core.roles import Guide
+from ..ops.devices import eager, without_autocast
+from ..probes.modules import as_map, last_tensor, module_at, recorded, run
+from ..probes.untouched import untouched
+
+
+class ClassActivation(Guide):
+    r"""Class activation maps: the last feature map, weighed by how the head's linear layer weighs its channels.
+
+    `Learning Deep Features for Discriminative Localization <https://arxiv.org/abs/1512.04150>`_. The map
+    :math:`\sum_k w_{ck} f_k` of class c is brought to a minimum of 0 and to the images' size bilinearly; adding a
+    constant leaves the order of equal boxes as it is. Forward only, in eval mode, in the step's one clean pass where
+    that is still to run. In a network that ends in tokens (N, L, C) the patches are taken as a map.
+
+    Raises:
+        ValueError: If an argument is out of range, a module is missing, or its width does not fit the linear layer.
+        RuntimeError: When called without a model: use :class:`mmmix.MixClassifier`, or :meth:`bind` one.
+
+    Example:
+        >>> import torch
+        >>> from mmpretrain.models import ImageClassifier
+        >>> from mmmix import ClassActivation
+        >>> model = ImageClassifier(
+        ...     backbone=dict(type='mmpretrain.ResNet_CIFAR', depth=18, base_channels=8, stem_channels=8),
+        ...     neck=dict(type='mmpretrain.GlobalAveragePooling'),
+        ...     head=dict(type='mmpretrain.LinearClsHead', num_classes=10, in_channels=64),
+        ... )
+        >>> guide = ClassActivation()
+        >>> guide.bind(model)
+        >>> guide(torch.rand(2, 3, 32, 32), torch.eye(2, 10)).shape
+        torch.Size([2, 1, 32, 32])
+    """
+
+    needs_model = True
+    at: str = text(
+        default='backbone',
+        what='the path of a module',
+        doc='Path of the module that gives the feature map; of several maps the last one is taken.',
+    )
+    classifier: str = text(
+        default='head.fc',
+        what='the path of a linear layer',
+        doc='Path of the linear layer that rates the pooled features.',
+    )
+    target: str = choice(
+        'label',
+        'max',
+        default='label',
+        doc="``'label'`` takes the label's class, soft labels weigh theirs; ``'max'``, and no labels, the predicted "
+        'one.',
+    )
+
+    @eager
+    @torch.no_grad()
+    def __call__(self, images: Tensor, scores: Tensor | None = None) -> Tensor:
+        """Rate every pixel; see :meth:`Guide.__call__`."""
+        model = self.require_model()
+        linear = module_at(model, self.classifier)
+        if not isinstance(linear, nn.Linear):
+            raise ValueError(
+                f"ClassActivation: '{self.classifier}' is a {type(linear).__name__}: name the linear layer that rates "
+                'the pooled features in `classifier`.'
+            )
+        size = images.shape[-2:]
+        with without_autocast(images):
+            dtype = linear.weight.dtype
+            with untouched(model), recorded(module_at(model, self.at)) as heard:
+                run(model, images.to(dtype))
+            if not heard:
+                raise ValueError(
+                    f"ClassActivation: '{self.at}' takes no part in the forward pass: name another module."
+                )
+            maps = as_map(last_tensor(heard[-1], lambda tensor: tensor.ndim in (3, 4)), *size).float()
+            if maps.shape[1] != linear.in_features:
+                raise ValueError(
+                    f"ClassActivation: '{self.at}' has {maps.shape[1]} channels but '{self.classifier}' takes "
+                    f'{linear.in_features}: name the feature map in front of the pooling in `at`.'
+                )
+            weight = linear.weight.float()
+            if self.target == 'label' and scores is not None:
+                rows = scores.float() @ weight
+            else:
+                logits = maps.mean((2, 3)) @ weight.T + (0 if linear.bias is None else linear.bias.float())
+                rows = weight.index_select(0, logits.argmax(1))
+            found = torch.einsum('nc,nchw->nhw', rows, maps)[:, None]
+            found = found - found.amin((2, 3), keepdim=True)
+            return F.interpolate(found, size, mode='bilinear', align_corners=False)

@@ -1,0 +1,11 @@
+"""How much of each label: policies that turn a mask, a guide or the model's view into the two label shares."""
+
+from ..core.roles import Labels
+from .area import Area
+from .attention import AttentionLabels
+from .lumix import LUMix
+from .progressive import ProgressiveAttention
+from .tlalign import TLAlign
+from .transmix import TransMix
+
+__all__ = ['Area', 'AttentionLabels', 'LUMix', 'Labels', 'ProgressiveAttention', 'TLAlign', 'TransMix']

@@ -1,0 +1,114 @@
+"""One training step: the clean batch, how it is mixed, and the view of the clean images that everybody shares."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...core import Mix, Mixer
+from ...core.scene import Scene
+from ...ops.devices import send
+from .clean_pass import CleanPass
+
+
+class Step:
+    """What one training step knows: the clean batch, the pool its partners come from, and the clean pass if any ran.
+
+    Args:
+        model (MixClassifier): The classifier.
+        images (Tensor): ``(N, C, H, W)`` clean images.
+        scores (Tensor): ``(N, K)`` their labels.
+        data_samples (Sequence[DataSample]): Their annotations.
+        augment (Callable, optional): A mixer, a batch augmentation of mmpretrain's, or None for nothing.
+    """
+
+    def __init__(
+        self, model: Any, images: Tensor, scores: Tensor, data_samples: Sequence[Any], augment: Callable | None = None
+    ):
+        self.model = model
+        self.images = images
+        self.scores = scores
+        self.data_samples = data_samples
+        self.augment = augment
+        #: Where the partners come from: the batch, until a mixer opens another pool.
+        self.pool = images
+        self.pool_scores = scores
+        #: At which depth the mixer mixes, and who meets whom if that is inside the network.
+        self.at = ''
+        self.scene: Scene | None = None
+        self.clean: CleanPass | None = None
+
+    @property
+    def mixer(self) -> Mixer | None:
+        """The mixer of the step, None without one of ours."""
+        return self.augment if isinstance(self.augment, Mixer) else None
+
+    @property
+    def foreign(self) -> bool:
+        """Whether an augmentation of mmpretrain's mixes, which does not tell how."""
+        return self.augment is not None and self.mixer is None
+
+    def mix(self) -> Mix:
+        """Mix the batch; where the network is to mix, settle who meets whom and leave the batch as it came."""
+        mixer = self.mixer
+        if self.augment is None:
+            return Mix.unmixed(self.images, self.scores)
+        if mixer is None:
+            # mmpretrain's CutMix writes into its input, and others still want the clean batch.
+            return Mix.unmixed(*self.augment(self.images.clone(), self.scores))
+        self.at = mixer.draw_depth()
+        if not self.at:
+            return mixer.mix(self.images, self.scores)
+        self.scene = mixer.meet(self.images, self.scores)
+        if self.scene is not None:
+            mixer.ask_guides(self.scene)
+        return Mix.unmixed(self.images, self.scores)
+
+    def going_in(self, mix: Mix) -> Tensor:
+        """The images that go into the network: the mixed ones, or all that are to be mixed on the way."""
+        return mix.images if self.scene is None else self.scene.pool
+
+    def clean_pass(self, of_pool: bool = False) -> CleanPass:
+        """The clean pass of the batch, or of the pool where the head or the caller wants it; see ``MixClassifier``."""
+        mode = getattr(self.model.head, 'clean_pass', None)
+        if self.clean is None or (of_pool and len(self.clean.images) < len(self.pool)):
+            rows = (self.pool, self.pool_scores) if of_pool or mode is not None else (self.images, self.scores)
+            self.clean = CleanPass(self.model, *rows, mode=mode or 'detached')
+        return self.clean
+
+    def clean_pass_of(self, images: Tensor) -> CleanPass | None:
+        """The clean pass if these images are the batch or the pool, else None."""
+        if images is self.images:
+            return self.clean_pass()
+        return self.clean_pass(of_pool=True) if images is self.pool else None
+
+    def clean_pass_for_head(self, mix: Mix) -> CleanPass | None:
+        """The clean pass, already run, if the head wants one beside a mixed batch.
+
+        It is run now, and not when the head asks: the logits heard by then must be those of the mixed images, and a
+        compiled network forbids another pass through its batch statistics before it went backward.
+        """
+        if not hasattr(self.model.head, 'loss_mix') or not (mix.mixed or self.scene is not None):
+            return None
+        clean = self.clean_pass()
+        clean.run()
+        return clean
+
+    def clean_views(self, images: Tensor) -> Tensor:
+        """The clean views that came along with augmented images; see ``MixClassifier``."""
+        views = [sample.get('clean_view') for sample in self.data_samples]
+        if any(view is None for view in views):
+            raise ValueError(
+                "A sample has no `clean_view` to paste from: augment with mmmix.KeepAugment(guide='model') and pack "
+                "with dict(type='PackInputs', algorithm_keys=('clean_view',))."
+            )
+        alike = all(view.shape == views[0].shape for view in views)
+        inputs = send(torch.stack(views), images.device) if alike else views
+        clean = self.model.data_preprocessor(dict(inputs=inputs), training=False)['inputs']
+        if clean.shape != images.shape:
+            raise ValueError(
+                f'The clean views have the shape {tuple(clean.shape)} but the augmented images {tuple(images.shape)}: '
+                'put transforms that resize or crop in front of KeepAugment.'
+            )
+        return clean.to(images.dtype)

@@ -1,0 +1,8 @@
+"""Who is mixed in: policies that choose a partner for every image of a batch."""
+
+from ..core.roles import Partners, Permutation
+from .hardpool import HardPool
+from .history import History
+from .saliency_cycle import SaliencyCycle
+
+__all__ = ['HardPool', 'History', 'Partners', 'Permutation', 'SaliencyCycle']

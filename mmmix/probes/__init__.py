@@ -1,0 +1,1 @@
+"""Look into a network without a trace: its modules, its gradients, its attention."""

@@ -1,0 +1,171 @@
+"""Look into a network by module path: temporary forward hooks, no second implementation of anything."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .untouched import untouched
+
+
+class _Reached(Exception):  # noqa: N818 - not an error: the way out of a forward pass
+    """The forward pass came to the module that it should stop at."""
+
+
+def module_at(model: nn.Module, path: str) -> nn.Module:
+    """The submodule at a path such as ``'backbone.layer1'`` or, counted from the end, ``'backbone.layers.-1'``.
+
+    Raises:
+        ValueError: If there is none; the error lists what is there.
+    """
+    module = model
+    for name in filter(None, path.split('.')):
+        children = dict(module.named_children())
+        if name.startswith('-') and name[1:].isdigit() and int(name) + len(children) > 0:
+            name = list(children)[int(name)]
+        if name not in children:
+            raise ValueError(
+                f"There is no module '{path}' in {type(model).__name__}: {type(module).__name__} has no '{name}', "
+                f'only {", ".join(children) or "nothing"}.'
+            )
+        module = children[name]
+    return module
+
+
+def run(model: Any, images: Tensor) -> Any:
+    """The forward pass in front of a classifier's head, or of any other model as a whole.
+
+    If it is the step's clean pass that is still to run, then it is that one, and whoever asks for it later has it.
+    """
+    shared = model.clean_pass_of(images) if hasattr(model, 'clean_pass_of') else None
+    if shared is not None and shared.fresh and len(shared.images) == len(images):
+        return shared.outputs
+    return model.extract_feat(images) if hasattr(model, 'extract_feat') else model(images)
+
+
+@contextmanager
+def recorded(module: nn.Module) -> Iterator[list[Any]]:
+    """Listen to a module: a list of what its forward gives, as long as the context lasts."""
+    heard: list[Any] = []
+    handle = module.register_forward_hook(lambda _, args, output: heard.append(output))
+    try:
+        yield heard
+    finally:
+        handle.remove()
+
+
+def output_at(model: nn.Module, path: str, images: Tensor) -> Any:
+    """What the module at ``path`` gives for these images; the forward pass stops there.
+
+    Raises:
+        ValueError: If there is no such module, or if it is not part of the forward pass.
+    """
+    heard: list[Any] = []
+
+    def stop(module: nn.Module, args: Any, output: Any) -> None:
+        heard.append(output)
+        raise _Reached
+
+    handle = module_at(model, path).register_forward_hook(stop)
+    try:
+        run(model, images)
+    except _Reached:
+        return heard[0]
+    finally:
+        handle.remove()
+    raise ValueError(
+        f"The module '{path}' of {type(model).__name__} takes no part in its forward pass: name another one."
+    )
+
+
+def dry_run(model: nn.Module, path: str, instead: str = '') -> Any:
+    """What the module at ``path`` gives for one empty image, by a pass that leaves no trace.
+
+    Args:
+        model (nn.Module): The network.
+        path (str): Path of the module.
+        instead (str): What to do where there is no telling what images the network takes, for the error. Defaults to
+            ``''``.
+
+    Raises:
+        ValueError: If there is no such module, or no telling what images the network takes.
+    """
+    kernel = next((p for p in model.parameters() if p.ndim == 4), None)
+    if kernel is None:
+        raise ValueError(
+            f"A dry run cannot tell what '{path}' gives: {type(model).__name__} has no convolution that says how many "
+            f'channels images have{instead and ": "}{instead}.'
+        )
+    size = getattr(getattr(model, 'backbone', None), 'img_size', 64)
+    height, width = (size, size) if isinstance(size, int) else size
+    with untouched(model), torch.no_grad():
+        return output_at(model, path, kernel.new_zeros(1, kernel.shape[1], height, width))
+
+
+def last_tensor(output: Any, fits: Callable[[Tensor], bool]) -> Tensor:
+    """The last tensor in a module's output that fits, through nested tuples.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    stack, found = [output], None
+    while stack:
+        item = stack.pop(0)
+        if isinstance(item, (tuple, list)):
+            stack = [*item, *stack]
+        elif isinstance(item, Tensor) and fits(item):
+            found = item
+    if found is None:
+        raise ValueError('The module gives neither a feature map (N, C, H, W) nor tokens (N, L, C): name another one.')
+    return found
+
+
+def pooled(output: Any) -> Tensor:
+    """Average pooling of whatever a block gives: maps ``(N, C, H, W)`` or tokens ``(N, L, C)`` become ``(N, C)``."""
+    features = last_tensor(output, lambda tensor: tensor.ndim in (2, 3, 4))
+    if features.ndim == 4:
+        return features.mean((2, 3))
+    return features.mean(1) if features.ndim == 3 else features
+
+
+def block_width(model: nn.Module, path: str, instead: str = '') -> int:
+    """How many features the block at ``path`` gives, found by a :func:`dry_run`."""
+    return pooled(dry_run(model, path, instead)).shape[1]
+
+
+def token_grid(count: int, height: int, width: int) -> tuple[int, int, int]:
+    """How many tokens come before the patches, and the rows and columns of these, for an image of this shape.
+
+    Args:
+        count (int): The number of tokens, e.g. 197.
+        height (int): Image height.
+        width (int): Image width.
+
+    Returns:
+        tuple[int, int, int]: Extra tokens (class, distillation), rows and columns, e.g. ``(1, 14, 14)``.
+
+    Raises:
+        ValueError: If no grid of the image's proportions fits.
+    """
+    for extra in (1, 0, 2):
+        patches = count - extra
+        rows = round(math.sqrt(max(patches, 1) * height / width))
+        if rows > 0 and patches > 0 and patches % rows == 0:
+            columns = patches // rows
+            # One patch size for both sides, up to a border that was cut off or padded.
+            if abs(height / rows - width / columns) < max(height / rows / rows, width / columns / columns, 1e-6):
+                return extra, rows, columns
+    raise ValueError(
+        f'{count} tokens form no grid on an image of {height} x {width}: use images whose sides the patch divides.'
+    )
+
+
+def as_map(features: Tensor, height: int, width: int) -> Tensor:
+    """Feature maps as they are; of tokens ``(N, L, C)`` the patches, laid out as a map."""
+    if features.ndim == 4:
+        return features
+    extra, rows, columns = token_grid(features.shape[1], height, width)
+    return features[:, extra:].transpose(1, 2).unflatten(2, (rows, columns))

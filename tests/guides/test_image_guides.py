@@ -1,0 +1,67 @@
+"""Guides that look at the image alone, against slow references."""
+
+import numpy as np
+import pytest
+import torch
+
+from mmmix import (
+    FineGrained,
+    SpectralResidual,
+)
+from mmmix.ops.maps import spectral_residual
+
+# -------------------------------------------------------------------------------------------------------- image guides
+
+
+@pytest.mark.parametrize('size', [(16, 16), (17, 9), (32, 20)])
+def test_spectral_residual_is_that_of_numpy(size: tuple[int, int]) -> None:
+    grey = np.random.default_rng(0).random(size)
+    spectrum = np.fft.fft2(grey)
+    log_amplitude = np.log(np.abs(spectrum))
+    padded = np.pad(log_amplitude, 1, mode='edge')
+    smooth = np.zeros(size)
+    for y in range(size[0]):
+        for x in range(size[1]):
+            smooth[y, x] = padded[y : y + 3, x : x + 3].mean()
+    expected = np.abs(np.fft.ifft2(np.exp(log_amplitude - smooth + 1j * np.angle(spectrum)))) ** 2
+    found = spectral_residual(torch.from_numpy(grey).float()[None, None])[0, 0]
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-2, atol=1e-3 * expected.max())
+
+
+def test_spectral_residual_finds_what_stands_out() -> None:
+    torch.manual_seed(1)
+    images = 0.1 * torch.rand(8, 3, 100, 80)
+    corners = torch.randint(10, 60, (8, 2))
+    for image, (top, left) in zip(images, corners.tolist(), strict=True):
+        image[:, top : top + 10, left : left + 10] += 1
+    maps = SpectralResidual()(images)
+    assert maps.shape == (8, 1, 100, 80)
+    for rated, (top, left) in zip(maps[:, 0], corners.tolist(), strict=True):
+        y, x = divmod(int(rated.argmax()), 80)
+        assert top - 6 <= y <= top + 16 and left - 6 <= x <= left + 16
+
+
+def test_fine_grained_is_that_of_plain_loops() -> None:
+    grey = np.random.default_rng(0).random((9, 7))
+    expected = np.zeros_like(grey)
+    for radius in (2, 5):
+        for y in range(9):
+            for x in range(7):
+                around = grey[max(y - radius, 0) : y + radius + 1, max(x - radius, 0) : x + radius + 1]
+                surround = (around.sum() - grey[y, x]) / (around.size - 1)
+                expected[y, x] += max(grey[y, x] - surround, 0) + max(surround - grey[y, x], 0)
+    found = FineGrained(radii=(2, 5))(torch.from_numpy(grey).float()[None, None].expand(2, 3, -1, -1))
+    np.testing.assert_allclose(found[1, 0].numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('guide', [SpectralResidual(), FineGrained()], ids=repr)
+def test_image_guides_take_what_comes(guide) -> None:
+    for shape in ((1, 1, 8, 8), (2, 3, 33, 70), (2, 4, 5, 3)):
+        for dtype in (torch.float32, torch.float16):
+            maps = guide(torch.rand(shape).to(dtype))
+            assert maps.shape == (shape[0], 1, *shape[2:]) and maps.dtype == torch.float32
+            assert bool(torch.isfinite(maps).all()) and float(maps.min()) >= 0
+    flat = guide(torch.full((1, 3, 16, 16), 3.0))
+    assert bool(torch.isfinite(flat).all())
+    images = torch.rand(4, 3, 20, 24)
+    torch.testing.assert_close(guide(images)[2:3], guide(images[2:3]))
