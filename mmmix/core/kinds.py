@@ -77,15 +77,15 @@ class BoxMixer(Mixer, abstract=True, first=('alpha', 'prob', 'lam_mode', 'partne
     """Base of mixers that paste one box of the partner into the same place of the own image.
 
     A subclass overrides :meth:`box_size`, :meth:`place` or :meth:`boxes`; one of :class:`CutMix` must not override
-    :meth:`draw` alone, which is not asked where boxes are pasted as slices. ``keep`` moves each box, after it was
-    clipped, to another place that it could have had at that size: the share of the label stays what the method drew.
+    :meth:`draw` alone, which is not asked where boxes are pasted as slices. ``keep`` moves each box to another place;
+    the label follows what is then visible of it.
     """
 
     keep: Built[Keep | None] = part(
         Keep,
         default=None,
         none='anywhere',
-        doc='Where the box may fall, e.g. :class:`SelectiveCut`. It moves the clipped box and never resizes it.',
+        doc='Where the box may fall, e.g. :class:`SelectiveCut`.',
     )
 
     def box_size(self, share: Any, height: int, width: int) -> Size:
@@ -101,20 +101,20 @@ class BoxMixer(Mixer, abstract=True, first=('alpha', 'prob', 'lam_mode', 'partne
                 box on the host.
 
         Returns:
-            Box: Four integer tensors of as many boxes as shares, which may stick out of the image, or ``(N,)`` inside
-            it with a ``keep``; four integers for a number.
+            Box: Four integer tensors of as many boxes as shares, ``(N,)`` with a ``keep``, which may stick out of the
+            image; four integers for a number.
         """
         height, width = own.shape[-2:]
         full = self.box_size(share, height, width)
         box = self.place(*full, height, width)
         if self.keep is None:
             return box
-        top, bottom, left, right = (side.expand(len(own)) for side in clipped(box, height, width))
-        heights, widths = bottom - top, right - left
         importance = maps_of(self._scene, self.keep.guide, own)
-        at_border = heights < full[0], widths < full[1]
-        cy, cx = self.keep(importance, heights, widths, at_border)
-        return centred(cy, cx, heights, widths)
+        return self.keep.move(importance, box, self.own_places(*full, height, width))
+
+    def own_places(self, heights: Tensor, widths: Tensor, height: int, width: int) -> Tensor | None:
+        """The centres that :meth:`place` draws from, ``(N, H, W)``, bool; None is all of the image."""
+        return None
 
     def place(self, heights: Side, widths: Side, height: int, width: int) -> Box:
         """Where boxes of these sizes fall before they are clipped and ``keep`` moves them: a uniform centre."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ..ops.boxes import Box
 from ..ops.draws import permutation
 from .arguments import Built
 from .fields import part, state
@@ -48,6 +49,19 @@ class Keep(Part, abstract=True):
 
         Returns:
             Tensor: ``(N, H, W)``, bool, at least one True a map; every True holds the whole box inside the image.
+        """
+        raise NotImplementedError
+
+    def move(self, importance: Tensor, box: Box, own_places: Tensor | None) -> Box:
+        """Move the boxes that a mixer drew to places that are allowed.
+
+        Args:
+            importance (Tensor): ``(N, 1, H, W)``, what the guide said.
+            box (Box): The boxes, which may stick out of the image, ``(N,)`` or ``(1,)`` each.
+            own_places (Tensor, optional): ``(N, H, W)``, bool: the centres that the mixer draws from. None is all.
+
+        Returns:
+            Box: The moved boxes, ``(N,)`` each, which may stick out of the image.
         """
         raise NotImplementedError
 

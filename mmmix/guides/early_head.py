@@ -13,7 +13,7 @@ from ..core.mix import Mix
 from ..core.roles import Guide
 from ..ops.devices import eager
 from ..probes.gradients import scaled_gradient
-from ..probes.modules import block_width, module_at, output_at, pooled, recorded
+from ..probes.modules import block_width, check_scale, module_at, output_at, pooled, recorded
 
 
 class EarlyHead(Guide):
@@ -71,6 +71,11 @@ class EarlyHead(Guide):
     def learns(self) -> str:
         """The name under which the classifier keeps the head."""
         return 'early_' + self.at.replace('.', '_')
+
+    def check_model(self, model: Any) -> None:
+        """Refuse a network without the block, or one that cannot look at so few pixels."""
+        module_at(model, self.at)
+        check_scale(model, self.scale, 'EarlyHead', self.at)
 
     def build_learned(self, model: Any) -> nn.Module:
         """The linear layer. It draws its weights on the side: the network starts as it would without it."""

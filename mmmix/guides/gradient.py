@@ -1,11 +1,14 @@
 """Saliency by the vanilla gradient."""
 
+from typing import Any
+
 from torch import Tensor
 
 from ..core.fields import choice, number
 from ..core.roles import Guide
 from ..ops.devices import eager
 from ..probes.gradients import REDUCTIONS, TARGETS, scaled_gradient
+from ..probes.modules import check_scale
 
 
 class InputGradient(Guide):
@@ -52,6 +55,10 @@ class InputGradient(Guide):
         default='max',
         doc="Over the channels, ``'max'`` takes the largest absolute derivative, ``'rms'`` the root mean square.",
     )
+
+    def check_model(self, model: Any) -> None:
+        """Refuse a network that cannot look at so few pixels."""
+        check_scale(model, self.scale, 'InputGradient')
 
     @eager
     def __call__(self, images: Tensor, scores: Tensor | None = None) -> Tensor:

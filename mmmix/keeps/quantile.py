@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..core.fields import number, state
+from ..core.fields import choice, number, state
 from ..core.roles import Keep
-from ..ops.boxes import Box, box_sums, centred, draw_allowed
+from ..ops.boxes import Box, box_sums, centred, clipped, draw_allowed
 from ..ops.order import order_statistic
 
 
@@ -20,9 +20,9 @@ class Choice:
     Attributes:
         importance (Tensor): ``(N, 1, H, W)`` what the guide said.
         sums (Tensor): ``(N, H, W)`` importance of the box around each centre; it means something at candidates only.
-        candidates (Tensor): ``(N, H, W)`` bool, the centres that hold the whole box.
+        candidates (Tensor): ``(N, H, W)`` bool, the centres that were rated.
         allowed (Tensor): ``(N, H, W)`` bool, those on the right side of the quantile, among which the box was drawn.
-        box (Box): The boxes that were drawn: top, bottom, left and right, ``(N,)`` each.
+        box (Box): What is visible of the boxes that were drawn: top, bottom, left and right, ``(N,)`` each.
     """
 
     importance: Tensor
@@ -35,16 +35,28 @@ class Choice:
 class QuantileKeep(Keep, abstract=True, first=('guide',)):
     """Base of KeepAugment's two choices: a box may fall where its importance lies on one side of a quantile.
 
-    The candidates are all places that hold the whole box, in each image for itself. The threshold is an order statistic
-    of their importances: the one just below the ``tau``-quantile for a cut, just above it for a paste, so that the
-    choice keeps its side however quantiles are interpolated. A region at the threshold is allowed, so that flat maps
-    and ``tau`` of 0 or 1 leave a choice. A box that got its size by being clipped stays at the border, where the mixer
-    would have drawn it, as long as a place there is allowed.
+    The threshold is an order statistic of the importances of all candidates, in each image for itself: the one just
+    below the ``tau``-quantile for a cut, just above it for a paste, so that the choice keeps its side however quantiles
+    are interpolated. A region at the threshold is allowed, so that flat maps and ``tau`` of 0 or 1 leave a choice.
+
+    The paper speaks of "all possible candidate regions" of "an region size of interest", which can be read in two ways.
+    ``'inside'``: a box keeps the size that it had after it was clipped at the border, and its candidates are all places
+    that hold it whole; one that was clipped stays at the border, where the mixer would have drawn it, as long as a
+    place there is allowed. The law of the label shares is the mixer's own. ``'clipped'``: the candidates are the
+    mixer's own places, with the box clipped there. More salience is spared, and less is cut: the places at the border,
+    where boxes are small, are the least important ones. With both, ``tau=1`` (0 for a paste) is the mixer alone.
     """
 
     #: Whether the box must be at most as important as the quantile, or at least.
     below = True
     tau: float = number(default=0.6, least=0, most=1, doc='The quantile.')
+    candidates: str = choice(
+        'inside',
+        'clipped',
+        default='inside',
+        doc="Which places a mixer's box is rated at: ``'inside'``, whole boxes of the clipped size, or ``'clipped'``, "
+        "the mixer's own places, where the border clips the box.",
+    )
     _listener: list[Choice] | None = state()
 
     def allowed(
@@ -90,9 +102,30 @@ class QuantileKeep(Keep, abstract=True, first=('guide',)):
         """Draw a centre for each box, uniformly among the allowed ones; see :meth:`Keep.__call__`."""
         sums, candidates = self.rate(importance, heights, widths)
         allowed = self.allow(sums, candidates, heights, widths, clipped)
+        return self._draw(importance, sums, candidates, allowed, heights, widths)
+
+    def move(self, importance: Tensor, box: Box, own_places: Tensor | None) -> Box:
+        """Move boxes to allowed places, by the reading of ``candidates``; see :meth:`Keep.move`."""
+        n, _, height, width = importance.shape
+        top, bottom, left, right = (side.expand(n) for side in box)
+        full = bottom - top, right - left
+        if self.candidates == 'inside':
+            top, bottom, left, right = clipped((top, bottom, left, right), height, width)
+            sides = bottom - top, right - left
+            centre = self(importance, *sides, (sides[0] < full[0], sides[1] < full[1]))
+            return centred(*centre, *sides)
+        sums, inside = self.rate(importance, *full)
+        rated = torch.ones_like(inside) if own_places is None else own_places
+        centre = self._draw(importance, sums, rated, self.allow(sums, rated, *full), *full)
+        return centred(*centre, *full)
+
+    def _draw(
+        self, importance: Tensor, sums: Tensor, candidates: Tensor, allowed: Tensor, heights: Tensor, widths: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """One of the allowed centres of each map; whoever listens is told."""
         cy, cx = draw_allowed(allowed)
         if self._listener is not None:
-            box = centred(cy, cx, heights, widths)
+            box = clipped(centred(cy, cx, heights, widths), *importance.shape[-2:])
             self._listener.append(Choice(importance, sums, candidates, allowed, box))
         return cy, cx
 

@@ -1,7 +1,7 @@
 """KeepAugment's names for a mixer with a selective cut: the mixers of this package, with one part filled in."""
 
 from ..core import Built, Guide, Keep
-from ..core.fields import number, part, settled
+from ..core.fields import choice, number, part, settled
 from ..core.kinds import BoxMixer
 from ..guides import InputGradient
 from ..keeps import SelectiveCut
@@ -15,15 +15,21 @@ class Sparing(BoxMixer, abstract=True):
 
     guide: Built[Guide] = part(Guide, default=None, stands_for=InputGradient, doc='What is important.')
     tau: float = number(default=0.6, least=0, most=1, doc='The quantile of importance that the cut stays below.')
+    candidates: str = choice(
+        'inside',
+        'clipped',
+        default='inside',
+        doc="Which places are rated: ``'inside'`` or ``'clipped'``; see :class:`SelectiveCut`.",
+    )
     keep: Built[Keep | None] = settled()
 
     def __post_init__(self) -> None:
         """Cut selectively."""
         super().__post_init__()
-        self.keep = SelectiveCut(guide=self.guide, tau=self.tau)
+        self.keep = SelectiveCut(guide=self.guide, tau=self.tau, candidates=self.candidates)
 
 
-class KeepCutout(Sparing, Cutout, first=('guide', 'tau', 'length', 'fill', 'prob', 'lam_mode')):
+class KeepCutout(Sparing, Cutout, first=('guide', 'tau', 'length', 'fill', 'prob', 'lam_mode', 'check_finite', 'at')):
     """KeepCutout: :class:`Cutout` that spares important regions, ``Cutout(keep=SelectiveCut(guide, tau))``.
 
     `KeepAugment: A Simple Information-Preserving Data Augmentation Approach <https://arxiv.org/abs/2011.11778>`_. The
@@ -42,7 +48,9 @@ class KeepCutout(Sparing, Cutout, first=('guide', 'tau', 'length', 'fill', 'prob
     """
 
 
-class KeepRandomErasing(Sparing, RandomErasing, first=('guide', 'tau', 'scale', 'ratio', 'fill', 'prob', 'lam_mode')):
+class KeepRandomErasing(
+    Sparing, RandomErasing, first=('guide', 'tau', 'scale', 'ratio', 'fill', 'prob', 'lam_mode', 'check_finite', 'at')
+):
     """KeepRandomErasing: :class:`RandomErasing` that spares important regions, by a :class:`SelectiveCut`.
 
     `KeepAugment: A Simple Information-Preserving Data Augmentation Approach <https://arxiv.org/abs/2011.11778>`_.
@@ -59,7 +67,9 @@ class KeepRandomErasing(Sparing, RandomErasing, first=('guide', 'tau', 'scale', 
     """
 
 
-class KeepCutMix(Sparing, CutMix, first=('guide', 'tau', 'alpha', 'prob', 'lam_mode', 'partners')):
+class KeepCutMix(
+    Sparing, CutMix, first=('guide', 'tau', 'alpha', 'prob', 'lam_mode', 'partners', 'labels', 'check_finite', 'at')
+):
     """KeepCutMix: :class:`CutMix` that spares what is important, ``CutMix(keep=SelectiveCut(guide, tau))``.
 
     `KeepAugment: A Simple Information-Preserving Data Augmentation Approach <https://arxiv.org/abs/2011.11778>`_. The

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..core import Eraser
 from ..core.fields import again, span
-from ..ops.boxes import Box
+from ..ops.boxes import Box, whole_inside
 from ..ops.draws import random_index
 
 #: How often a box that does not fit is drawn again before the image is left alone.
@@ -57,3 +57,7 @@ class RandomErasing(Eraser):
         top = random_index(height - heights + 1, len(heights), heights.device)
         left = random_index(width - widths + 1, len(widths), widths.device)
         return top, top + heights, left, left + widths
+
+    def own_places(self, heights: Tensor, widths: Tensor, height: int, width: int) -> Tensor:
+        """The centres that hold the whole box."""
+        return whole_inside(heights, widths, height, width)

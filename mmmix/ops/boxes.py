@@ -73,17 +73,24 @@ def box_mask(box: Box, height: int, width: int) -> Tensor:
     return beside[0][:, None, :, None] | beside[1][:, None, None, :]
 
 
+def whole_inside(heights: Tensor, widths: Tensor, height: int, width: int) -> Tensor:
+    """Which centres hold the whole box inside the image: ``(N,)`` sides -> ``(N, H, W)``, bool."""
+    y, x = (torch.arange(side, device=heights.device) for side in (height, width))
+    top, bottom, left, right = centred(y[None], x[None], heights[:, None], widths[:, None])
+    return ((top >= 0) & (bottom <= height))[:, :, None] & ((left >= 0) & (right <= width))[:, None, :]
+
+
 def box_sums(maps: Tensor, heights: Tensor, widths: Tensor) -> tuple[Tensor, Tensor]:
     """The sum of each map inside the box around every possible centre, from one integral image a map.
 
     Args:
         maps (Tensor): ``(N, 1, H, W)`` importance.
-        heights (Tensor): ``(N,)`` box heights, at most ``H``.
-        widths (Tensor): ``(N,)`` box widths, at most ``W``.
+        heights (Tensor): ``(N,)`` box heights.
+        widths (Tensor): ``(N,)`` box widths.
 
     Returns:
-        tuple[Tensor, Tensor]: The sums, ``(N, H, W)``, indexed by the centre, and the bool map of the same shape that
-        tells which centres hold the whole box inside the image. The sums at other centres mean nothing.
+        tuple[Tensor, Tensor]: The sums over what of each box lies in the image, ``(N, H, W)``, indexed by the centre,
+        and the bool map of the same shape that tells which centres hold the whole box inside the image.
     """
     n, _, height, width = maps.shape
     integral = maps.new_zeros(n, height + 1, width + 1, dtype=torch.float64)

@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..ops.devices import without_autocast
+from .modules import scaled_size
 from .slices import in_slices
-from .untouched import untouched
+from .untouched import untouched, without_checkpoints
 
 #: What the gradient may be taken of, and how the channels of a pixel become one number.
 TARGETS, REDUCTIONS = ('label', 'max', 'loss'), ('max', 'rms')
@@ -60,7 +61,7 @@ def raw_gradient(
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
     gradients: list[Tensor] = []
     outputs = []
-    with untouched(model), torch.enable_grad(), without_autocast(images):
+    with untouched(model), without_checkpoints(), torch.enable_grad(), without_autocast(images):
         for part, labels in in_slices(images, scores):
             leaf = part.detach().to(dtype).requires_grad_()
             found = (model(leaf),) if forward is None else forward(leaf)
@@ -114,7 +115,6 @@ def scaled_gradient(
     if scale == 1:
         return input_gradient(model, images, scores, target, forward, reduction)[0]
     size = images.shape[-2:]
-    small = [max(1, round(side * scale)) for side in size]
-    copy = F.interpolate(images.detach().float(), small, mode='bicubic', align_corners=False)
+    copy = F.interpolate(images.detach().float(), scaled_size(size, scale), mode='bicubic', align_corners=False)
     found = input_gradient(model, copy, scores, target, forward, reduction)[0]
     return F.interpolate(found, size, mode='bilinear', align_corners=False)

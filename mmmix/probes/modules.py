@@ -1,7 +1,7 @@
 """Look into a network by module path: temporary forward hooks, no second implementation of anything."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -81,7 +81,7 @@ def output_at(model: nn.Module, path: str, images: Tensor) -> Any:
     )
 
 
-def dry_run(model: nn.Module, path: str, instead: str = '') -> Any:
+def dry_run(model: nn.Module, path: str, instead: str = '', scale: float = 1.0) -> Any:
     """What the module at ``path`` gives for one empty image, by a pass that leaves no trace.
 
     Args:
@@ -89,6 +89,7 @@ def dry_run(model: nn.Module, path: str, instead: str = '') -> Any:
         path (str): Path of the module.
         instead (str): What to do where there is no telling what images the network takes, for the error. Defaults to
             ``''``.
+        scale (float): Fraction of the network's own resolution. Defaults to 1.0.
 
     Raises:
         ValueError: If there is no such module, or no telling what images the network takes.
@@ -99,10 +100,55 @@ def dry_run(model: nn.Module, path: str, instead: str = '') -> Any:
             f"A dry run cannot tell what '{path}' gives: {type(model).__name__} has no convolution that says how many "
             f'channels images have{instead and ": "}{instead}.'
         )
-    size = getattr(getattr(model, 'backbone', None), 'img_size', 64)
-    height, width = (size, size) if isinstance(size, int) else size
-    with untouched(model), torch.no_grad():
-        return output_at(model, path, kernel.new_zeros(1, kernel.shape[1], height, width))
+    own = own_size(model)
+    for size in [own] if own else [(64, 64), (224, 224)]:
+        images = kernel.new_zeros(1, kernel.shape[1], *scaled_size(size, scale))
+        try:
+            with untouched(model), torch.no_grad():
+                return output_at(model, path, images)
+        except (AssertionError, RuntimeError) as error:
+            # A network that does not say its size, such as LeViT, may take one size alone.
+            refused = error
+    raise refused
+
+
+def own_size(model: Any) -> tuple[int, int] | None:
+    """The height and width that a network's position embeddings and windows are made for; None for any."""
+    backbone = getattr(model, 'backbone', model)
+    embedding = getattr(backbone, 'patch_embed', None)
+    size = getattr(backbone, 'img_size', None) or getattr(embedding, 'init_input_size', None)
+    return (size, size) if isinstance(size, int) else size and (int(size[0]), int(size[1]))
+
+
+def scaled_size(size: Sequence[int], scale: float) -> tuple[int, int]:
+    """Height and width at a fraction of the resolution."""
+    height, width = (max(1, round(side * scale)) for side in size)
+    return height, width
+
+
+def check_scale(model: nn.Module, scale: float, name: str, path: str = 'backbone') -> None:
+    """Refuse a lower resolution that the network cannot take, as windows of a fixed size may not.
+
+    Args:
+        model (nn.Module): The network; one that does not say what images it is made for takes what comes.
+        scale (float): Fraction of the resolution.
+        name (str): Who looks at it, for the error.
+        path (str): How far images go. Defaults to ``'backbone'``.
+
+    Raises:
+        ValueError: If they do not get there.
+    """
+    size = own_size(model)
+    if scale == 1 or size is None:
+        return
+    try:
+        dry_run(model, path, scale=scale)
+    except (AssertionError, RuntimeError) as error:
+        kind, (first, *_) = type(model.backbone).__name__, [*str(error).splitlines(), '']
+        raise ValueError(
+            f'{name}: {kind} cannot look at scale={scale} of its {size[0]} x {size[1]} pixels ({first}): use scale=1, a larger one, '
+            'or, in a Swin, `pad_small_map=True`.'
+        ) from error
 
 
 def last_tensor(output: Any, fits: Callable[[Tensor], bool]) -> Tensor:

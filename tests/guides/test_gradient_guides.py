@@ -252,3 +252,17 @@ def test_early_head_without_a_mix_classifier_names_it() -> None:
         guide(torch.rand(1, 3, 32, 32))
     with pytest.raises(ValueError, match=r'no .layer9., only'):
         mix_classifier(RESNET, dict(type='mmmix.EarlyHead', at='backbone.layer9'))
+
+
+def test_a_resolution_that_windows_cannot_take_is_said_at_build() -> None:
+    """A Swin at its own size has one window in its last stage: half of it is none; its first stage still fits."""
+    swin: dict = {**SWIN, 'backbone': dict(SWIN['backbone'], img_size=16)}  # type: ignore[call-overload]
+    with pytest.raises(ValueError) as error:
+        mix_classifier(swin, dict(type='mmmix.InputGradient', scale=0.5))
+    assert 'InputGradient: SwinTransformer cannot look at scale=0.5 of its 16 x 16 pixels' in str(error.value)
+    assert '\n' not in str(error.value) and 'pad_small_map=True' in str(error.value)
+    mix_classifier(swin, dict(type='mmmix.InputGradient'))
+    mix_classifier(swin, dict(type='mmmix.EarlyHead', at='backbone.stages.0', scale=0.5))
+    padded: dict = {**swin, 'backbone': dict(swin['backbone'], pad_small_map=True)}
+    model = mix_classifier(padded, dict(type='mmmix.InputGradient', scale=0.5))
+    assert torch.isfinite(model.loss(torch.rand(2, 3, 16, 16), samples(2))['loss'])

@@ -11,6 +11,7 @@ from ...core.fields import both_sides, sides
 from ...keeps import SelectivePaste
 from ...ops.boxes import centred
 from ...registry import TRANSFORMS
+from .annotations import check_annotations, movers_in
 from .arrays import as_tensor, build_transform, image_guide
 
 
@@ -30,9 +31,9 @@ class KeepAugment(BaseTransform):
       happens here, for any model and any OpenMMLab pipeline. Other transforms may follow.
 
     The transforms must leave the shape of the image alone. Those that move pixels (Shear, Translate, Rotate) are
-    treated as in the paper: the box is pasted back at the coordinates that it has in the clean image. Annotations of
-    the clean image are kept, since only the image is augmented: put transforms that move boxes or masks in front.
-    Random choices of the place come from torch.
+    treated as in the paper: the box is pasted back at the coordinates that it has in the clean image. Boxes, masks and
+    keypoints are what the transforms make of them; one that moves pixels and leaves them behind, as mmpretrain's and
+    torchvision's do, is refused as soon as there are some. Random choices of the place come from torch.
 
     Args:
         transforms (Sequence[dict | Callable]): Configs or objects of transforms, from mmpretrain, mmcv, or torchvision
@@ -44,7 +45,8 @@ class KeepAugment(BaseTransform):
             Defaults to 0.6.
 
     Raises:
-        ValueError: If an argument is out of range, or if the transforms change the shape.
+        ValueError: If an argument is out of range, if the transforms change the shape, or if they move pixels and
+            leave boxes, masks or keypoints behind.
 
     Required Keys:
 
@@ -81,6 +83,8 @@ class KeepAugment(BaseTransform):
                 f"[dict(type='RandAugment', ...)], but got {transforms!r}."
             )
         self.transforms = [build_transform(transform) for transform in transforms]
+        #: Transforms that move pixels and know nothing of annotations.
+        self.movers = movers_in(self.transforms)
         self.guide = guide
         self.length = length
         self.tau = tau
@@ -92,6 +96,7 @@ class KeepAugment(BaseTransform):
     def transform(self, results: dict) -> dict | None:
         """Augment a copy of the image and keep a box of the clean one, or send both on."""
         clean = results['img']
+        check_annotations(results, self.movers, type(self).__name__)
         view: dict | None = {**results, 'img': clean.copy()}
         for transform in self.transforms:
             view = transform(view)
@@ -105,14 +110,14 @@ class KeepAugment(BaseTransform):
                 f'{clean.shape}: put transforms that resize, crop or pack in front of it or behind it.'
             )
         if self.keep is None:
-            return {**results, 'img': augmented, 'clean_view': as_tensor(clean)}
+            return {**view, 'img': augmented, 'clean_view': as_tensor(clean)}
         height, width = clean.shape[:2]
         size = torch.tensor([[min(side, limit)] for side, limit in zip(self.sides, (height, width), strict=True)])
         importance = self.keep.guide(as_tensor(clean)[None].float())
         centre = self.keep(importance, size[0], size[1])
         top, bottom, left, right = (int(side) for side in centred(*centre, size[0], size[1]))
         augmented[top:bottom, left:right] = clean[top:bottom, left:right]
-        return {**results, 'img': augmented}
+        return {**view, 'img': augmented}
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}({self.transforms}, guide={self.guide!r}, length={self.length}, tau={self.tau})'

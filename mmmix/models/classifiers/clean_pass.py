@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ...probes.gradients import raw_gradient, saliency, saliency_target
-from ...probes.untouched import untouched
+from ...probes.untouched import untouched, without_checkpoints
 
 
 class CleanPass:
@@ -92,7 +92,8 @@ class CleanPass:
                     'saliency must be asked for before the logits of a clean pass in train mode'
                 )
                 self._leaf = self.images.detach().requires_grad_()
-                self._outputs = self._forward(self._leaf)
+                with without_checkpoints():
+                    self._outputs = self._forward(self._leaf)
             total = saliency_target(self.logits, self.scores, target)
             (gradient,) = torch.autograd.grad(total, self._leaf, retain_graph=True)
             return gradient.detach()
