@@ -1,3 +1,3 @@
-_base_ = ['_base_/resnet101_in1k.py', 'mmpretrain::_base_/datasets/imagenet_bs32.py']
+_base_ = ['_base_/resnet101_in1k.py', '../_base_/datasets/imagenet_bs32_jitter.py']
 
 model = dict(train_cfg=dict(augments=dict(type='mmmix.CutMix', alpha=1.0)))

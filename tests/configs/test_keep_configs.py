@@ -39,7 +39,9 @@ def test_a_name_tells_what_is_inside(name: str) -> None:
     assert ('autoaugment' in method) == (transform is not None)
     assert transform is None or transform['policies'] == dict(cifar10='cifar10', in1k='imagenet')[data]
     kept = method.startswith('keep')
-    kinds = dict(cutout='Cutout', cutmix='CutMix', autoaugment='Paste')
+    kinds = dict(
+        cutout='Cutout', cutmix='CutMix', autoaugment='Paste', gridmask='GridMask', attentivemix='AttentiveMix'
+    )
     kind = kinds[method.removeprefix('keep').split('-')[0]]
     if kept:
         assert augment['type'] == f'mmmix.Keep{kind}' and config['model']['type'] == 'mmmix.MixClassifier'
@@ -57,7 +59,8 @@ def test_a_name_tells_what_is_inside(name: str) -> None:
         assert transform.get('magnitude') == (int(magnitude[1]) if magnitude else None)
     guides = dict(lowres='mmmix.InputGradient', early='mmmix.EarlyHead')
     guide = augment.get('guide', {})
-    assert guide.get('type') == guides.get(method.rpartition('-')[2])
+    teacher = 'mmmix.Teacher' if method == 'attentivemix' else None
+    assert guide.get('type') == guides.get(method.rpartition('-')[2], teacher)
     assert guide.get('scale') == (0.5 if method.endswith('lowres') else None)
     if 'at' in guide:
         assert ('stages' in guide['at']) == (network in ('wrn28-10', 'shake-shake26', 'pyramidnet272'))
@@ -71,3 +74,17 @@ def test_a_config_differs_from_its_baseline_in_the_keep_alone(name: str) -> None
         for pipeline in (config['train_pipeline'], config['train_dataloader']['dataset']['pipeline']):
             pipeline[-1].pop('algorithm_keys', None)
     assert kept == plain
+
+
+def test_recipes_are_those_of_the_codes_that_the_paper_follows() -> None:
+    for name in NAMES:
+        config = load(name)
+        ops = {op['type']: op for op in config['train_dataloader']['dataset']['pipeline']}
+        optimizer, drop_rate = config['optim_wrapper']['optimizer'], config['model']['backbone'].get('drop_rate', 0.0)
+        if name.endswith('in1k'):
+            assert optimizer['nesterov'], name
+            assert ('ColorJitter' in ops and 'Lighting' in ops) == ('cutmix' in name), name
+        elif 'mmmix.KeepAutoAugment' in ops:
+            (cutout,) = ops['mmmix.KeepAutoAugment']['then']
+            assert cutout['type'] == 'mmpretrain.Cutout' and cutout['shape'] == 16 and cutout['prob'] == 1.0, name
+        assert drop_rate == (0.3 if re.match('wrn28-10_300e-(keep)?cutout', name) else 0.0), name

@@ -76,3 +76,11 @@ def test_colours_may_change_under_annotations() -> None:
     kept = KeepAugment([dict(type='Invert', prob=1.0), dict(type='torchvision/ColorJitter', brightness=0.4)])(given)
     assert kept is not None and np.array_equal(kept['gt_bboxes'], given['gt_bboxes'])
     assert movers_in([dict(type='Posterize', bits=4, prob=1.0), Shift(3)]) == ()
+
+
+def test_transforms_behind_the_policies_come_in_front_of_the_paste() -> None:
+    """All that Cutout erases is grey in the augmented view, and the clean view knows nothing of it."""
+    erase = dict(type='mmpretrain.Cutout', shape=(20, 20), pad_val=77, prob=1.0)
+    image = np.full((32, 32, 3), 200, np.uint8)
+    results = KeepAutoAugment('cifar10', then=[erase])(dict(img=image))
+    assert results is not None and (results['img'] == 77).all(2).sum() >= 100 and (results['clean_view'] == 200).all()

@@ -1,6 +1,6 @@
 """AutoAugment inside KeepAugment."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torchvision.transforms import AutoAugment, AutoAugmentPolicy
@@ -29,6 +29,8 @@ class KeepAutoAugment(KeepAugment):
         magnitude (float, optional): The distortion magnitude of all operations that have one, from 0 to
             ``total_level``; operations and probabilities stay the policies'. Defaults to None, the policies' own.
         total_level (float): The largest magnitude. Defaults to 30.
+        then (Sequence[dict | Callable]): Further transforms behind the policies and in front of the paste, such as the
+            Cutout that AutoAugment's authors put behind their CIFAR policies. Defaults to ().
 
     Note:
         The paper varies the magnitude from 6 to 24 and does not define its scale. Here it is linear in the ranges that
@@ -57,6 +59,7 @@ class KeepAutoAugment(KeepAugment):
         tau: float = 0.6,
         magnitude: float | None = None,
         total_level: float = 30,
+        then: Sequence[dict | Callable[[dict], dict | None]] = (),
     ):
         check_magnitude('KeepAutoAugment', magnitude, total_level)
         inner: Any
@@ -70,7 +73,7 @@ class KeepAutoAugment(KeepAugment):
         else:
             inner = dict(type='mmpretrain.AutoAugment', policies=policies_of(policies, hparams, magnitude, total_level))
         self.magnitude, self.total_level = magnitude, total_level
-        super().__init__([inner], guide, length, tau)
+        super().__init__([inner, *then], guide, length, tau)
 
     def __repr__(self) -> str:
         level = '' if self.magnitude is None else f', magnitude={self.magnitude}, total_level={self.total_level}'
