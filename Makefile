@@ -10,7 +10,7 @@ CONFIG := configs/quickstart/resnet_digits.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help quickstart test test-slow lint format bench clean
+.PHONY: help quickstart test test-slow lint format mutants bench clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,7 +18,7 @@ help:  ## Show this list
 quickstart: $(VENV)/.mmmix-quickstart  ## Train a small network with mixing on real digits, draw its curves and mixed batches
 	$(BIN)/python tools/train.py $(CONFIG) --work-dir $(QUICKSTART)
 	$(BIN)/python tools/browse_mix.py $(CONFIG) --checkpoint "$$(cat $(QUICKSTART)/last_checkpoint)" \
-		--checkpoint $$(cat $(QUICKSTART)/last_checkpoint) --output $(QUICKSTART)/mixed_batch.png
+		--output $(QUICKSTART)/mixed_batch.png
 	$(BIN)/python tools/plot_curves.py $(QUICKSTART) --output $(QUICKSTART)/curves.png
 
 test: $(VENV)/.mmmix-dev  ## Run the fast tests
@@ -36,6 +36,9 @@ lint: $(VENV)/.mmmix-dev  ## Check style, types, and that imports point downward
 format: $(VENV)/.mmmix-dev  ## Bring the code into style
 	$(BIN)/python -m ruff check --fix
 	$(BIN)/python -m ruff format
+
+mutants: $(VENV)/.mmmix-dev  ## Put small faults into the package and count those that the tests find (an hour)
+	$(BIN)/python tests/mutants.py
 
 bench: $(VENV)/.mmmix-bench  ## Time every mixer beside its peers; renews the table in benchmarks/README.md
 	$(BIN)/python tools/benchmark_mixers.py --output benchmarks/mixers.json --table benchmarks/README.md
