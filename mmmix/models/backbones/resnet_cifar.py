@@ -17,11 +17,12 @@ class ResNet_CIFAR(HostResNet_CIFAR):  # noqa: N801 - the name of its host
 
     Depths 20, 32, 44, 56 and 110 have three stages of basic blocks with 16, 32 and 64 channels. Deviation from the
     paper: where a stage begins, the shortcut is a 1 x 1 convolution (its option B), as everywhere in mmpretrain, in
-    place of zero padding; ResNet-110 has 1.7 M parameters either way. All other depths are the host's.
+    place of zero padding; ResNet-110 has 1.7 M parameters either way. Depth 10 has four stages of one basic block, for
+    small data. All other depths are the host's.
 
     Args:
-        depth (int): 20, 32, 44, 56, 110, or one of the host's: 18, 34, 50, 101, 152.
-        **kwargs: As in mmpretrain's ``ResNet_CIFAR``. For the five depths above, ``num_stages`` is 3 and
+        depth (int): 10, 20, 32, 44, 56, 110, or one of the host's: 18, 34, 50, 101, 152.
+        **kwargs: As in mmpretrain's ``ResNet_CIFAR``. For depths of three stages ``num_stages`` is 3 and
             ``stem_channels`` and ``base_channels`` default to 16.
 
     Example:
@@ -31,7 +32,7 @@ class ResNet_CIFAR(HostResNet_CIFAR):  # noqa: N801 - the name of its host
         [torch.Size([2, 64, 8, 8])]
     """
 
-    arch_settings: ClassVar[dict] = {**HostResNet_CIFAR.arch_settings, **_SMALL}
+    arch_settings: ClassVar[dict] = {**HostResNet_CIFAR.arch_settings, **_SMALL, 10: (BasicBlock, (1, 1, 1, 1))}
 
     def __init__(self, depth: int, **kwargs: Any):
         if depth in _SMALL:

@@ -1,0 +1,118 @@
+"""The table, the page and the picture of the small-data comparison."""
+
+import statistics
+from pathlib import Path
+from typing import Any
+
+from scipy.stats import t as student
+from small_data_arms import ARMS
+
+from mmmix.evaluation.frame import table, write_json
+
+BEGIN = """# Does mixing help?
+
+{count} images of {what}, 16 x 16 pixels, a ResNet of 309 k parameters (one basic block a stage), {epochs} epochs of
+batch 100, flips alone: a regime in which a network overfits, so that mixing can show what it is worth. Every arm has
+the same seeds, which fix initialisation, order and flips. `top-1` is the median of the last five epochs on all {tests}
+test images in percent, mean over the seeds and standard deviation. A difference is that to the arm's base, seed by
+seed, with its 95 % interval; **bold** where the interval leaves out zero. `NLL` is the negative log-likelihood, `ECE`
+the calibration error in percent. Every number is `ours`.
+
+{table}
+
+![Differences to the base]({picture})
+
+`python benchmarks/small_data.py DATA{flags} --workers 2`; {hardware}
+"""
+
+
+def interval(values: list[float]) -> tuple[float, float]:
+    """Mean and half the width of its 95 % interval; an infinite one for a single value."""
+    if len(values) < 2:
+        return values[0], float('inf')
+    half = student.ppf(0.975, len(values) - 1) * statistics.stdev(values) / len(values) ** 0.5
+    return statistics.mean(values), float(half)
+
+
+def summary(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One entry for each arm that has runs: its seeds, its values, and the paired differences to its base."""
+    by_arm = {name: {run['seed']: run for run in runs if run['arm'] == name} for name in ARMS}
+    arms = []
+    for name, own in by_arm.items():
+        if not own:
+            continue
+        seeds = sorted(own)
+        base = by_arm.get(ARMS[name].base, {})
+        common = [seed for seed in seeds if seed in base]
+        entry: dict[str, Any] = dict(arm=name, base=ARMS[name].base, seeds=seeds)
+        for key in ('top1', 'nll', 'ece', 'seconds_a_step'):
+            entry[key] = [own[seed][key] for seed in seeds]
+        for key in ('top1', 'nll') if common else ():
+            mean, half = interval([own[seed][key] - base[seed][key] for seed in common])
+            entry[f'{key}_difference'] = dict(mean=round(mean, 4), half=round(half, 4), pairs=len(common))
+        arms.append(entry)
+    return arms
+
+
+def shown(difference: dict[str, float] | None, digits: int) -> str:
+    """A difference with its interval."""
+    if difference is None:
+        return ''
+    text = f'{difference["mean"]:+.{digits}f} ± {difference["half"]:.{digits}f}'
+    return f'**{text}**' if abs(difference['mean']) > difference['half'] else text
+
+
+def page(path: Path, setting: dict[str, Any], runs: list[dict[str, Any]]) -> None:
+    """Write the arms into the results, and the page beside them."""
+    arms = summary(runs)
+    write_json(path, {'setting': setting, 'arms': arms, 'runs': runs})
+    rows = []
+    for arm in arms:
+        spread = f' ± {statistics.stdev(arm["top1"]):.2f}' if len(arm['seeds']) > 1 else ''
+        rows.append(
+            [
+                arm['arm'],
+                arm['base'],
+                len(arm['seeds']),
+                f'{statistics.mean(arm["top1"]):.2f}{spread}',
+                shown(arm.get('top1_difference'), 2),
+                f'{statistics.mean(arm["nll"]):.3f}',
+                shown(arm.get('nll_difference'), 3),
+                f'{statistics.mean(arm["ece"]):.2f}',
+                f'{1000 * statistics.median(arm["seconds_a_step"]):.1f}',
+            ]
+        )
+    head = ['arm', 'base', 'seeds', 'top-1', 'difference', 'NLL', 'difference', 'ECE', 'ms a step']
+    coarse, tuning = setting['coarse'], setting['tuning']
+    text = BEGIN.format(
+        count=f'{setting["images"]:,}',
+        what='CIFAR-100 under its 20 superclasses, on which nothing was tuned' if coarse else 'CIFAR-10',
+        epochs=setting['epochs'],
+        tests='held-out training' if tuning else '10,000',
+        table=table(head, rows),
+        picture=path.with_suffix('.png').name,
+        flags=''.join([' --coarse' * coarse, ' --tuning' * tuning]),
+        hardware=f'torch {setting["versions"]["torch"]}, one core of a {setting["hardware"]["machine"]} CPU a run, '
+        f'{setting["dtype"]}.',
+    )
+    path.with_suffix('.md').write_text(text, encoding='utf-8')
+
+
+def draw(path: Path, runs: list[dict[str, Any]]) -> None:
+    """Bars of the differences in accuracy, with their intervals."""
+    from matplotlib.figure import Figure
+
+    arms = [arm for arm in summary(runs) if arm.get('top1_difference', {}).get('pairs', 0) > 1]
+    if not arms:
+        return
+    figure = Figure(figsize=(7, 0.28 * len(arms) + 1), layout='constrained', dpi=110)
+    axis = figure.subplots()
+    bases = list(dict.fromkeys(arm['base'] for arm in arms))
+    for row, arm in enumerate(reversed(arms)):
+        difference = arm['top1_difference']
+        colour = f'C{bases.index(arm["base"])}'
+        axis.barh(row, difference['mean'], xerr=difference['half'], color=colour, ecolor='0.3', capsize=2)
+    axis.set_yticks(range(len(arms)), [f'{arm["arm"]} - {arm["base"]}' for arm in reversed(arms)], fontsize=8)
+    axis.axvline(0, color='0.3', linewidth=0.8)
+    axis.set_xlabel('difference in top-1, points, with its 95 % interval')
+    figure.savefig(path)
