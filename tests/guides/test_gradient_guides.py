@@ -266,3 +266,19 @@ def test_a_resolution_that_windows_cannot_take_is_said_at_build() -> None:
     padded: dict = {**swin, 'backbone': dict(swin['backbone'], pad_small_map=True)}
     model = mix_classifier(padded, dict(type='mmmix.InputGradient', scale=0.5))
     assert torch.isfinite(model.loss(torch.rand(2, 3, 16, 16), samples(2))['loss'])
+
+
+@pytest.mark.parametrize('scale', [0.5, 0.7])
+def test_low_resolution_goes_down_bicubic_and_comes_back_bilinear(scale: float) -> None:
+    """Written out: the copy, its own gradient by hand, and the way back."""
+    net = TinyNet().eval()
+    images, scores = torch.rand(2, 3, 20, 12), torch.eye(8)[:2]
+    small = [round(20 * scale), round(12 * scale)]
+    copy = torch.nn.functional.interpolate(images, small, mode='bicubic', align_corners=False).requires_grad_()
+    (net(copy) * scores).sum().backward()
+    assert copy.grad is not None
+    rated = copy.grad.abs().amax(1, keepdim=True)
+    expected = torch.nn.functional.interpolate(rated, (20, 12), mode='bilinear', align_corners=False)
+    guide = InputGradient(scale=scale)
+    guide.bind(net)
+    torch.testing.assert_close(guide(images, scores), expected)
