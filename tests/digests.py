@@ -57,7 +57,7 @@ RUNS: dict[str, tuple[str, dict]] = {
         'resnet_digits_none',
         trained(
             dict(type='mmmix.Mixup', lam_mode='elem', prob=0.7),
-            dict(head=dict(type='mmmix.SUMixHead', distance='signed', lam_reduction='batch', scale=None)),
+            dict(head=dict(type='mmmix.SUMixHead', distance='released')),
         ),
     ),
     'hardmix': ('resnet_digits_none', trained(dict(type='mmmix.HardMix', partners=POOL), **HOOKS)),

@@ -1,3 +1,6 @@
 _base_ = 'deit-small_200e-fmix_cifar100.py'
 
-model = dict(type='mmmix.MixClassifier', head=dict(type='mmmix.SUMixVisionTransformerClsHead', gamma=0.5))
+model = dict(
+    type='mmmix.MixClassifier',
+    head=dict(type='mmmix.SUMixVisionTransformerClsHead', gamma=0.5, distance='released', scale=100.0),
+)

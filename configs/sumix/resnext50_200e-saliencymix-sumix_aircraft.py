@@ -1,3 +1,6 @@
 _base_ = 'resnext50_200e-saliencymix_aircraft.py'
 
-model = dict(type='mmmix.MixClassifier', head=dict(type='mmmix.SUMixHead', gamma=0.5))
+model = dict(
+    type='mmmix.MixClassifier',
+    head=dict(type='mmmix.SUMixHead', gamma=0.5, distance='released', scale=16.0),
+)

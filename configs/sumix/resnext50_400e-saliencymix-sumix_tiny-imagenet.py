@@ -1,3 +1,6 @@
 _base_ = 'resnext50_400e-saliencymix_tiny-imagenet.py'
 
-model = dict(type='mmmix.MixClassifier', head=dict(type='mmmix.SUMixHead', gamma=1.0))
+model = dict(
+    type='mmmix.MixClassifier',
+    head=dict(type='mmmix.SUMixHead', gamma=1.0, distance='released', scale=100.0),
+)

@@ -1,3 +1,6 @@
 _base_ = 'wrn28-8_400e-fmix_cifar100.py'
 
-model = dict(type='mmmix.MixClassifier', head=dict(type='mmmix.SUMixHead', gamma=0.5))
+model = dict(
+    type='mmmix.MixClassifier',
+    head=dict(type='mmmix.SUMixHead', gamma=0.5, distance='released', scale=100.0),
+)

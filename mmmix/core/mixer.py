@@ -195,7 +195,8 @@ class Mixer(Part, abstract=True):
     @eager
     def draw_depth(self) -> str:
         """One of the places in ``at``, drawn on the host."""
-        return self.at[0] if len(self.at) == 1 else self.at[int(torch.randint(len(self.at), ()))]
+        at = self.at
+        return at[0] if len(at) == 1 else at[int(torch.randint(len(at), (), generator=self.coins))]
 
     def ask_guides(self, scene: Scene) -> None:
         """Ask the guides now: they may run the network, which cannot be done in the middle of a forward pass."""
@@ -295,4 +296,4 @@ class Mixer(Part, abstract=True):
     def _lucky(self) -> bool:
         """Toss the coin of ``prob`` for a whole batch, on the host."""
         chance = self.chance()
-        return chance == 1 or bool(torch.rand(()) < chance)
+        return chance == 1 or bool(torch.rand((), generator=self.coins) < chance)

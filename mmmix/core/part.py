@@ -8,7 +8,7 @@ from dataclasses import MISSING
 from functools import partial
 from typing import Any, ClassVar, dataclass_transform
 
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from .arguments import Argument, argument_of, declared
 from .fields import (
@@ -131,6 +131,11 @@ class Part:
         """
         for each in self.parts():
             each.model = model
+
+    @property
+    def coins(self) -> Generator | None:
+        """Where coins of a whole batch are drawn from, where all ranks must draw alike; None for torch's own."""
+        return getattr(self.model, 'coins', None)
 
     @property
     def learns(self) -> str | None:

@@ -144,7 +144,7 @@ def test_it_learns_from_its_own_steps_only(monkeypatch: pytest.MonkeyPatch) -> N
     turns, seen = [0, 1, 2, 2, 1, 0, 0, 2, 2, 2, 0, 1, 2, 2, 0], []
     known: dict[int, Tensor] = {}
     for turn in turns:
-        monkeypatch.setattr(type(model.recipe), 'choose', lambda recipe, turn=turn: mixers[turn])
+        monkeypatch.setattr(type(model.recipe), 'choose', lambda recipe, coins=None, turn=turn: mixers[turn])
         losses = watched.step(4)
         model.zero_grad()
         torch.stack([value for key, value in losses.items() if 'loss' in key]).sum().backward()

@@ -246,3 +246,69 @@ def test_partners_from_outside_the_batch_get_their_clean_view() -> None:
     losses = model.loss(torch.rand(6, 3, 32, 32), data()['data_samples'])
     assert sorted(passes) == [6, 8]
     assert torch.isfinite(losses['loss'])
+
+
+# ---------------------------------------------------------------------------------- heads with several layers or tokens
+
+STACKED = {
+    **RESNET,
+    'head': dict(type='mmpretrain.StackedLinearClsHead', num_classes=5, in_channels=64, mid_channels=[12]),
+}
+DISTILLED: dict = dict(
+    backbone={**DEIT['backbone'], 'type': 'mmpretrain.DistilledVisionTransformer'},
+    head=dict(type='mmpretrain.DeiTClsHead', num_classes=5, in_channels=16, init_cfg=None),
+)
+
+
+@pytest.mark.filterwarnings('ignore:MMPretrain cannot train')
+@pytest.mark.parametrize('network', [STACKED, DISTILLED], ids=['stacked', 'distilled'])
+@pytest.mark.parametrize(
+    'augments', [dict(type='mmmix.CutMix'), GUIDED, dict(type='mmmix.ManifoldMix', at='backbone')], ids=str
+)
+def test_stacked_and_distilled_heads(network: dict, augments: dict) -> None:
+    """They train on the soft label with the logits that they have in the stock classifier; guides look through them."""
+    if network is DISTILLED and 'at' in augments:
+        augments = {**augments, 'at': 'backbone.layers.0'}
+    if network is STACKED and 'at' in augments:
+        augments = {**augments, 'at': 'backbone.layer1'}
+    model = classifier(network, augments)
+    told: list = []
+    heard: list[Tensor] = []
+    model.on_mix = told.append
+    model.head.register_forward_hook(lambda module, args, output: heard.append(output))
+    losses = model.loss(torch.rand(6, 3, 32, 32), data()['data_samples'])
+    expected = -(told[0].scores * heard[-1].log_softmax(1)).sum(1).mean()
+    torch.testing.assert_close(losses['loss'], expected)
+    losses['loss'].backward()
+    assert all(bool(p.grad.any()) for name, p in model.head.named_parameters() if name.endswith('weight'))
+    plain = ImageClassifier(**deepcopy(network)).eval()
+    plain.load_state_dict(model.eval().state_dict())
+    images = torch.rand(3, 3, 32, 32)
+    torch.testing.assert_close(model(images), plain(images))
+    if network is DISTILLED:
+        own, distilled = plain.head.pre_logits(plain.extract_feat(images))
+        mean = (plain.head.layers.head(own) + plain.head.layers.head_dist(distilled)) / 2
+        torch.testing.assert_close(model.predict(images)[0].pred_score, mean.softmax(1)[0])
+
+
+@pytest.mark.parametrize(
+    ('backbone', 'head', 'words'),
+    [
+        (DISTILLED, 'mmmix.SUMixVisionTransformerClsHead', 'a class and a distillation token: use DeiTClsHead'),
+        (DISTILLED, 'mmpretrain.VisionTransformerClsHead', 'VisionTransformerClsHead the backbone VisionTransformer'),
+        (DISTILLED, 'mmpretrain.LinearClsHead', 'LinearClsHead takes one token'),
+        (DEIT, 'mmpretrain.DeiTClsHead', 'use the backbone DistilledVisionTransformer'),
+        (RESNET, 'mmpretrain.DeiTClsHead', 'or VisionTransformerClsHead'),
+    ],
+)
+def test_tokens_that_a_head_cannot_take_are_refused_when_it_is_built(backbone: dict, head: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words) as error:
+        classifier({**backbone, 'head': dict(type=head, num_classes=5, in_channels=16)})
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_two_numbers_of_classes_are_refused_when_it_is_built() -> None:
+    words = 'the head has 5 classes but the data preprocessor 10: set `num_classes` alike'
+    with pytest.raises(ValueError, match=words):
+        classifier(data_preprocessor=dict(num_classes=10))
+    assert classifier(data_preprocessor=dict(num_classes=5)).num_classes == 5

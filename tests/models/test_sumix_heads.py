@@ -53,7 +53,7 @@ def samples(n: int = 6, k: int = 5) -> list[DataSample]:
 @NETWORKS
 @pytest.mark.parametrize('clean_pass', ['train', 'detached'])
 def test_a_step_trains_every_parameter(network, clean_pass):
-    model = classifier(network, scale=1.0, clean_pass=clean_pass)
+    model = classifier(network, clean_pass=clean_pass)
     losses = model.loss(torch.rand(6, 3, 16, 16), samples())
     assert 0 <= float(losses['lam_sumix']) <= 1
     assert 1 / 5 - 1e-6 <= float(losses['uncertainty']) <= 1 / math.sqrt(5) + 1e-6
@@ -69,7 +69,7 @@ def test_a_step_trains_every_parameter(network, clean_pass):
 @pytest.mark.parametrize('clean_pass', ['train', 'detached'])
 def test_clean_side_reaches_the_backbone_only_in_train(clean_pass):
     """Cut the mixed side off: what is left of the backbone's gradient came through the clean pass."""
-    model = classifier(RESNET, scale=1.0, relabel=False, clean_pass=clean_pass)
+    model = classifier(RESNET, relabel=False, clean_pass=clean_pass)
     images, scores = torch.rand(6, 3, 16, 16), torch.eye(6, 5)
     mix = next(model.mixers()).mix(images, scores)
     clean = CleanPass(model, mix.pool, mix.pool_scores, mode=clean_pass)
@@ -142,7 +142,7 @@ def test_checkpoint_is_a_plain_classifiers(network, tmp_path):
 
 
 def test_partners_outside_the_batch_get_their_own_clean_logits():
-    model = classifier(RESNET, scale=1.0)
+    model = classifier(RESNET)
     mixer = next(model.mixers())
     extra = torch.rand(3, 3, 16, 16)
 
@@ -161,20 +161,28 @@ def test_partners_outside_the_batch_get_their_own_clean_logits():
     assert bool(torch.isfinite(losses['loss']))
 
 
-@pytest.mark.parametrize('mixer', ['Mixup', 'CutMix'])
-def test_head_uses_the_options_it_was_given(mixer):
-    """The head's losses are those of `sumix_terms` with the very same options, weighed by gamma."""
-    options: dict[str, Any] = dict(
-        scale=3.0, lam_reduction='batch', relabel=True, regularizer='both', distance='absolute'
-    )
-    model = classifier(RESNET, dict(type=f'mmmix.{mixer}'), gamma=0.25, **options).eval()
-    mix = next(model.mixers()).mix(torch.rand(6, 3, 16, 16), torch.eye(6, 5))
+@pytest.mark.parametrize('raw', [False, True], ids=['unit', 'raw'])
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(distance='l2', temperature=3.0, lam_reduction='batch', regularizer='both'),
+        dict(distance='released', scale=3.0, relabel=False, regularizer='uncertainty'),
+    ],
+    ids=['l2', 'released'],
+)
+def test_head_uses_the_options_it_was_given(options, raw):
+    """The head's losses are those of `sumix_terms` with the same options, weighed by gamma; labels count by arg-max."""
+    model = classifier(RESNET, gamma=0.25, raw_uncertainty=raw, **options).eval()
+    soft = 0.7 * torch.eye(6, 5) + 0.1 * torch.rand(6, 5)
+    soft[5] = torch.eye(5)[0]
+    mix = next(model.mixers()).mix(torch.rand(6, 3, 16, 16), soft)
     clean = CleanPass(model, mix.pool, mix.pool_scores)
     feats = model.extract_feat(mix.images)
     losses = model.head.loss_mix(feats, mix, clean)
     layer = model.head.uncertainty
+    u = (lambda features: layer(features)) if raw else (lambda features: unit_softmax(layer(features)))
     terms = sumix_terms(
-        clean.logits, model.head(feats), unit_softmax(layer(clean.features)), unit_softmax(layer(feats[-1])),
+        clean.logits, model.head(feats), u(clean.features), u(feats[-1]),
         torch.tensor([0, 1, 2, 3, 4, 0]), mix.partner, mix.lam, **options)  # fmt: skip
     torch.testing.assert_close(losses['loss'], terms['loss_mix'])
     torch.testing.assert_close(losses['loss_reg'], 0.25 * terms['loss_reg'])
@@ -196,10 +204,20 @@ def test_mixed_precision_gives_finite_gradients(network):
     ('arguments', 'message'),
     [
         (dict(gamma=-1), '`gamma` must be a number of at least 0'),
-        (dict(scale=0), '`scale` must be a number above 0, or be None'),
-        (dict(lam_reduction='mean'), "`lam_reduction` must be 'sample' or 'batch'"),
+        (dict(gamma='x'), "`gamma` must be a number of at least 0, e.g. gamma=0.5, but got 'x'"),
+        (dict(gamma=True), '`gamma` must be a number of at least 0'),
+        (dict(distance='released', scale=0), '`scale` must be a number above 0, or be None'),
+        (dict(distance='released', scale='x'), '`scale` must be a number above 0, or be None'),
+        (dict(temperature=0), '`temperature` must be a number above 0, or be None'),
+        (dict(lam_reduction='mean'), "`lam_reduction` must be 'sample', 'batch' or None"),
         (dict(regularizer='all'), "`regularizer` must be 'semantic', 'uncertainty', 'both' or None"),
-        (dict(distance='cosine'), "`distance` must be 'absolute' or 'signed'"),
+        (dict(distance='absolute'), "`distance` must be 'l2' or 'released', but got 'absolute'"),
+        (dict(distance='signed'), "`distance` must be 'l2' or 'released', but got 'signed'"),
+        (dict(scale=100.0), "`scale` belongs to distance='released': remove it, or set `temperature`"),
+        (dict(distance='released', temperature=2.0), "`temperature` belongs to distance='l2': remove it"),
+        (dict(distance='released', lam_reduction='sample'), "remove lam_reduction='sample', or use distance='l2'"),
+        (dict(raw_uncertainty=1), '`raw_uncertainty` must be True or False'),
+        (dict(log_grad_interval=0), '`log_grad_interval` must be a whole number of at least 1, or be None'),
         (dict(clean_pass='eval'), "`clean_pass` must be 'train' or 'detached'"),
         (dict(loss=dict(type='mmpretrain.CrossEntropyLoss', use_sigmoid=True)), 'softmax cross entropies'),
         (dict(loss=dict(type='mmpretrain.FocalLoss')), 'cannot use FocalLoss'),
@@ -208,8 +226,89 @@ def test_mixed_precision_gives_finite_gradients(network):
 )
 @pytest.mark.parametrize('network', [RESNET, VIT], ids=['resnet', 'vit'])
 def test_bad_arguments_name_the_fix(network, arguments, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as error:
         classifier(network, **arguments)
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ('network', 'arguments', 'names', 'host'),
+    [
+        (RESNET, dict(gama=0.5), '`gama`', 'LinearClsHead'),
+        (RESNET, dict(mid_channels=[32], act_cfg=None), '`mid_channels`, `act_cfg`', 'LinearClsHead'),
+        (VIT, dict(mid_channels=[32]), '`mid_channels`', 'VisionTransformerClsHead'),
+    ],
+)
+def test_unknown_arguments_are_one_line_that_lists_those_there_are(network, arguments, names, host):
+    """MobileNetV3's StackedLinearClsHead, for one, leaves arguments behind where its type alone is replaced."""
+    with pytest.raises(TypeError, match=f'does not take {names}: it takes gamma, .*in_channels, ') as error:
+        classifier(network, **arguments)
+    assert f'it stands in the place of a {host}, so write `_delete_=True`' in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+    assert 'kwargs' not in str(error.value)
+
+
+@NETWORKS
+def test_the_stock_classifier_is_refused_in_training(network):
+    """There the head would train as if there were no SUMix."""
+    stock = ImageClassifier(**deepcopy(network), train_cfg=dict(augments=dict(type='mmmix.CutMix')))
+    with pytest.raises(RuntimeError, match=r"use type='mmmix\.MixClassifier' in place of"):
+        stock.loss(torch.rand(6, 3, 16, 16), samples())
+    stock.eval()
+    assert bool(torch.isfinite(stock.loss(torch.rand(6, 3, 16, 16), samples())['loss']))
+    assert len(stock.predict(torch.rand(2, 3, 16, 16))) == 2
+
+
+# ----------------------------------------------------------------------------------------------------------- the log
+
+
+@NETWORKS
+def test_the_regularisers_part_of_the_gradient(network):
+    """As the graph that trains has it, at what the head is given."""
+    model = classifier(network, clean_pass='detached', gamma=0.7)
+    for parameter in model.head.parameters():
+        torch.nn.init.normal_(parameter)
+    seen: list[Tensor] = []
+    model.head.register_forward_pre_hook(lambda module, args: seen.append(args[0][-1]))
+    losses = model.loss(torch.rand(6, 3, 16, 16), samples())
+    mixed, regularised = (
+        torch.autograd.grad(losses[name], seen[-1], retain_graph=True)[0].norm() for name in ('loss', 'loss_reg')
+    )
+    assert not losses['sumix_reg_grad'].requires_grad
+    assert float(losses['sumix_reg_grad']) == pytest.approx(float(regularised / (mixed + regularised)), rel=1e-4)
+    assert 0.001 < float(losses['sumix_reg_grad']) < 0.999
+
+
+def test_the_part_of_the_gradient_is_measured_now_and_then():
+    """Every third mixed batch, repeated in between; training is the same bit by bit with it and without it."""
+    watched, blind = (classifier(RESNET, log_grad_interval=interval) for interval in (3, None))
+    blind.load_state_dict(watched.state_dict())
+    log = []
+    for model in (watched, blind):
+        optim = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
+        torch.manual_seed(0)
+        for _ in range(7):
+            losses = model.loss(torch.rand(6, 3, 16, 16), samples())
+            log.append(losses.get('sumix_reg_grad'))
+            optim.update_params(model.parse_losses(losses)[0])
+    first, second, third = log[0], log[3], log[6]
+    assert log[:7] == [first] * 3 + [second] * 3 + [third]
+    assert len({float(value) for value in log[:7]}) == 3
+    assert log[7:] == [None] * 7
+    assert all(torch.equal(one, two) for one, two in zip(watched.parameters(), blind.parameters(), strict=True))
+    silent = classifier(RESNET, gamma=0.0).loss(torch.rand(6, 3, 16, 16), samples())
+    assert 'sumix_reg_grad' not in silent
+
+
+def test_how_saturated_the_shares_are(monkeypatch):
+    model = classifier(RESNET)
+    new = torch.tensor([0.0, 0.049, 0.05, 0.5, 0.96, 1.0])
+    monkeypatch.setattr('mmmix.models.losses.sumix.learned_share', lambda *args: new)
+    losses = model.loss(torch.rand(6, 3, 16, 16), samples())
+    assert float(losses['sumix_saturated']) == pytest.approx(4 / 6)
+    assert 'sumix_saturated' not in classifier(RESNET, relabel=False).loss(torch.rand(6, 3, 16, 16), samples())
+    unmixed = classifier(RESNET, dict(type='mmmix.CutMix', prob=0.0)).loss(torch.rand(6, 3, 16, 16), samples())
+    assert 'sumix_saturated' not in unmixed
 
 
 @pytest.mark.parametrize('kind', ['CrossEntropyLoss', 'LabelSmoothLoss'])

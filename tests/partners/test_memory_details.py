@@ -1,9 +1,12 @@
 """What partners remember, row by row."""
 
+import pytest
 import torch
 from test_partners import StubTable, batch, level, partners_of, pool_with
 
-from mmmix import CutMix, History
+from mmmix import CutMix, History, SaliencyCycle, SpectralResidual
+from mmmix.core.host import Host
+from mmmix.openmmlab import OpenMMLab
 
 
 def test_a_sample_that_was_put_out_is_new_when_it_comes_again() -> None:
@@ -53,3 +56,31 @@ def test_history_has_no_predictions_of_partners_from_the_batch() -> None:
     history.remember_predictions(torch.randn(3, 3))
     other_shape = mixer.mix(torch.rand(3, 3, 6, 6), torch.eye(3))
     assert history.predictions_of_partners(other_shape) is None
+
+
+def test_a_cycle_of_two_and_of_one() -> None:
+    cycle = SaliencyCycle(guide=SpectralResidual())
+    for n, expected in ((1, [0]), (2, [1, 0])):
+        images, scores = torch.rand(n, 3, 16, 16), torch.eye(n)
+        pool, labels, partner = cycle(images, scores)
+        assert pool is images and labels is scores and partner.tolist() == expected
+
+
+def test_nothing_is_said_to_be_drawn_where_nothing_was() -> None:
+    """A batch that meets the pool, then one of another shape that does not."""
+    pool = pool_with(StubTable(1, 2), size=4)
+    pool.observe(*batch([1, 2]), [1, 2])
+    partners_of(pool, [5, 6, 7])
+    assert len(pool.drawn) == 3
+    images, scores = torch.rand(3, 3, 6, 6), torch.eye(100)[:3]
+    assert pool(images, scores)[0] is images and len(pool.drawn) == 0
+
+
+def test_the_choice_of_the_pool_and_its_memory_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(Host, 'log', lambda self, message: lines.append(message))
+    monkeypatch.setattr(OpenMMLab, 'log', Host.log)
+    pool = pool_with(StubTable(1, 2), size=4)
+    for _ in range(3):
+        pool.observe(*batch([1, 2]), [1, 2])
+    assert len(lines) == 1 and '4 images of 3 x 4 x 5' in lines[0] and 'MB' in lines[0]

@@ -106,7 +106,10 @@ class CleanPass:
         # statistics that this graph holds on to, though it never reads them: the hooks keep autograd from objecting.
         with torch.autograd.graph.saved_tensors_hooks(_as_it_is, _as_it_is):
             feats = self.model.extract_feat(images)
-            return self.model.head.pre_logits(feats), self.model.head(feats)
+            features = self.model.head.pre_logits(feats)
+            # Of two tokens (DeiTClsHead) the logits are one linear layer on both of them.
+            features = torch.cat(features, 1) if isinstance(features, tuple) else features
+            return features, self.model.head(feats)
 
 
 def _as_it_is(saved: Tensor) -> Tensor:

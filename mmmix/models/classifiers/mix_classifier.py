@@ -11,12 +11,13 @@ from torch import Tensor, nn
 from ...core import Mix, Mixer
 from ...registry import MODELS
 from .clean_pass import CleanPass
+from .coins import CommonCoins
 from .learners import Learned
 from .listeners import listening
 from .observer import observe
 from .recipe import Recipe, adopt, own_configs
 from .step import Step
-from .targets import classes_of, mix_accuracy, recorded_logits, scores_of, soft_samples
+from .targets import check_tokens, classes_of, mix_accuracy, recorded_logits, scores_of, soft_samples
 
 
 @MODELS.register_module()
@@ -43,10 +44,15 @@ class MixClassifier(ImageClassifier):
         init_cfg (dict, optional): Initialization. Defaults to None.
 
     Raises:
-        ValueError: If the number of classes is unknown, if ``train_cfg`` has other keys, or if the head cannot take
-            label shares.
+        ValueError: If the number of classes is unknown or told twice and differently, if ``train_cfg`` has other keys,
+            or if the head cannot take label shares, or what the backbone gives.
 
     Note:
+        On several ranks, a clean pass in train mode under synchronised batch norms, and any pass of a sharded network,
+        waits for all of them. So where the head or a part of a mixer looks at the model, all ranks draw alike which
+        mixer runs, at which depth, and with ``lam_mode='batch'`` whether it mixes at all; ratios, places and partners
+        stay each rank's own.
+
         ``SwitchRecipeHook`` and ``EMAHook`` work as with ``ImageClassifier``. The uncertainty layer of a SUMix head is
         the only thing in a checkpoint that a plain classifier does not know; it ignores it.
 
@@ -78,6 +84,7 @@ class MixClassifier(ImageClassifier):
     ):
         super().__init__(backbone, neck, head, pretrained, *own_configs(train_cfg, data_preprocessor), init_cfg)
         self.num_classes = classes_of(self.head, self.data_preprocessor)
+        check_tokens(self.backbone, self.head)
         #: The memory of hard samples, which ``HardSampleHook`` sets, and what it has not read yet: ``sample_idx`` and
         #: outcomes of a step.
         self.hard_table: Any = None
@@ -87,6 +94,9 @@ class MixClassifier(ImageClassifier):
         #: What parts learn beside the network.
         self.learned = Learned()
         self._step: Step | None = None
+        self._coins = CommonCoins()
+        #: Where this step's coins of the whole batch come from; None for torch's own.
+        self.coins: torch.Generator | None = None
         self.data_preprocessor.register_forward_pre_hook(self._adopt)
         self._adopt()
         self.learned.close()
@@ -107,12 +117,13 @@ class MixClassifier(ImageClassifier):
         """
         scores = scores_of(data_samples, self.num_classes, inputs.device)
         recipe = self.recipe if self.training else None
-        augment = None if recipe is None else recipe.choose()
+        self.coins = None if recipe is None else self._coins.of_step(self.head, recipe)
+        augment = None if recipe is None else recipe.choose(self.coins)
         self._step = Step(self, inputs, scores, data_samples, augment)
         try:
             return self._loss(self._step)
         finally:
-            self._step = None
+            self._step = self.coins = None
 
     def _loss(self, step: Step) -> dict[str, Tensor]:
         mix = step.mix()

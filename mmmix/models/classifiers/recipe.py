@@ -36,11 +36,15 @@ class Recipe:
         yield from (augment for augment in self.augments if isinstance(augment, Mixer))
 
     @torch.compiler.disable
-    def choose(self) -> Callable | None:
-        """Draw one of the mixers, on the host; a compiled network must not draw otherwise than one that is not."""
+    def choose(self, coins: torch.Generator | None = None) -> Callable | None:
+        """Draw one of the mixers, on the host; a compiled network must not draw otherwise than one that is not.
+
+        Args:
+            coins (torch.Generator, optional): Where from, if all ranks must draw alike. Defaults to None, torch's own.
+        """
         if self.probs is None:
-            return self.augments[int(torch.randint(len(self.augments), ()))]
-        return self.augments[int(torch.multinomial(self.probs, 1))]
+            return self.augments[int(torch.randint(len(self.augments), (), generator=coins))]
+        return self.augments[int(torch.multinomial(self.probs, 1, generator=coins))]
 
 
 def own_configs(

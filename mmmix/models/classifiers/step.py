@@ -70,8 +70,8 @@ class Step:
         return mix.images if self.scene is None else self.scene.pool
 
     def clean_pass(self, of_pool: bool = False) -> CleanPass:
-        """The clean pass of the batch, or of the pool where the head or the caller wants it; see ``MixClassifier``."""
-        mode = getattr(self.model.head, 'clean_pass', None)
+        """The clean pass of the batch, or of the pool where the head, the mixer or the caller wants it."""
+        mode = getattr(self.model.head, 'clean_pass', None) or getattr(self.mixer, 'clean_pass', None)
         if self.clean is None or (of_pool and len(self.clean.images) < len(self.pool)):
             rows = (self.pool, self.pool_scores) if of_pool or mode is not None else (self.images, self.scores)
             self.clean = CleanPass(self.model, *rows, mode=mode or 'detached')

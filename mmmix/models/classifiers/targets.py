@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from mmpretrain.models import DeiTClsHead, DistilledVisionTransformer
 from mmpretrain.structures import DataSample, MultiTaskDataSample
 from torch import Tensor, nn
 
@@ -17,11 +18,17 @@ def classes_of(head: Any, preprocessor: Any) -> int:
         preprocessor (nn.Module): The data preprocessor.
 
     Raises:
-        ValueError: If there is no head, or nobody knows.
+        ValueError: If there is no head, or nobody knows, or they do not agree.
     """
     if head is None:
         raise ValueError('MixClassifier mixes labels, so it needs a `head`.')
-    known = getattr(head, 'num_classes', None) or getattr(preprocessor, 'num_classes', None)
+    told = getattr(head, 'num_classes', None), getattr(preprocessor, 'num_classes', None)
+    if all(told) and told[0] != told[1]:
+        raise ValueError(
+            f'MixClassifier: the head has {told[0]} classes but the data preprocessor {told[1]}: set `num_classes` '
+            'alike in `head` and `data_preprocessor`.'
+        )
+    known = told[0] or told[1]
     if known is None:
         raise ValueError(
             'MixClassifier must know the number of classes: set `num_classes` in `head` or in `data_preprocessor`.'
@@ -29,6 +36,30 @@ def classes_of(head: Any, preprocessor: Any) -> int:
     if getattr(preprocessor, 'num_classes', known) is None:
         preprocessor.num_classes = known
     return int(known)
+
+
+def check_tokens(backbone: Any, head: Any) -> None:
+    """Refuse a head that takes one token where the backbone gives two, or two where it gives one.
+
+    Args:
+        backbone (nn.Module): The backbone.
+        head (nn.Module): The head.
+
+    Raises:
+        ValueError: If they do not fit each other.
+    """
+    name, kind = type(head).__name__, type(backbone).__name__
+    gives_two = isinstance(backbone, DistilledVisionTransformer) and backbone.out_type == 'cls_token'
+    if gives_two and not isinstance(head, DeiTClsHead):
+        raise ValueError(
+            f'{name} takes one token, but {kind} gives a class and a distillation token: use DeiTClsHead, or with '
+            f'{name} the backbone VisionTransformer.'
+        )
+    if isinstance(head, DeiTClsHead) and not gives_two:
+        raise ValueError(
+            f'{name} takes a class and a distillation token, but {kind} does not give two: use the backbone '
+            "DistilledVisionTransformer with out_type='cls_token', or VisionTransformerClsHead."
+        )
 
 
 def mix_accuracy(logits: Tensor, scores: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Heads that understand mixes."""
 
-from .sumix_head import SUMixHead, SUMixMixin, SUMixVisionTransformerClsHead
+from .sumix_head import SUMixHead, SUMixVisionTransformerClsHead
+from .sumix_mixin import SUMixMixin
 
 __all__ = ['SUMixHead', 'SUMixMixin', 'SUMixVisionTransformerClsHead']

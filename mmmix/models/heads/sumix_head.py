@@ -1,141 +1,9 @@
-"""SUMix: learn each mixed sample's label shares from semantic distance, regularise by uncertainty."""
-
-from typing import Any
+"""The heads with SUMix: a linear layer behind pooled features, and behind class tokens."""
 
 from mmpretrain.models import LinearClsHead, VisionTransformerClsHead
-from torch import Tensor, nn
 
-from ...core import Mix, check
-from ...core.fields import choice, flag, number
 from ...registry import MODELS
-from ..losses.sumix import sumix_terms, unit_softmax
-
-
-class SUMixMixin:
-    """What SUMix adds to a head whose logits are one linear layer behind ``pre_logits``.
-
-    `SUMix: Mixup with Semantic and Uncertain Information <https://arxiv.org/abs/2407.07805>`_. The host class provides
-    ``pre_logits``, ``forward``, ``loss_module`` and ``num_classes``; its ``loss`` is ``CrossEntropyLoss`` or, for
-    smoothing, ``LabelSmoothLoss``.
-
-    Args:
-        *args: As the host class takes them.
-        gamma (float): Weight of the regulariser. Defaults to 0.5.
-        scale (float, optional): Factor of the semantic distances; None is the batch size, as released.
-            Defaults to 100.0.
-        lam_reduction (str): ``'sample'`` (the paper's Eq. 3) or ``'batch'`` (the released code). Defaults to
-            ``'sample'``.
-        relabel (bool): Whether to learn the label shares. Defaults to True.
-        regularizer (str, optional): ``'semantic'``, ``'uncertainty'``, ``'both'`` or None. Defaults to ``'both'``.
-        distance (str): ``'absolute'`` (the paper's text) or ``'signed'`` (the released code); see :func:`sumix_terms`.
-            Defaults to ``'absolute'``.
-        clean_pass (str): ``'train'``: the clean images go through the network in train mode and the regulariser
-            reaches the backbone on their side too, as released. ``'detached'``: in eval mode, without a graph.
-            Defaults to ``'train'``.
-        **kwargs: As the host class takes them.
-
-    Raises:
-        ValueError: If an argument is out of range, or the loss is not a softmax cross entropy.
-    """
-
-    num_classes: int
-    loss_module: nn.Module
-    pre_logits: Any
-    __call__: Any
-
-    def __init__(
-        self,
-        *args: Any,
-        gamma: float = 0.5,
-        scale: float | None = 100.0,
-        lam_reduction: str = 'sample',
-        relabel: bool = True,
-        regularizer: str | None = 'both',
-        distance: str = 'absolute',
-        clean_pass: str = 'train',
-        **kwargs: Any,
-    ):
-        super().__init__(*args, **kwargs)
-        self.gamma, self.scale, self.lam_reduction, self.relabel, self.regularizer, self.distance, self.clean_pass = (
-            check(
-                self,
-                gamma=(gamma, number(least=0, like=0.5)),
-                scale=(scale, number(above=0, optional=True, like=100.0)),
-                lam_reduction=(lam_reduction, choice('sample', 'batch')),
-                relabel=(relabel, flag()),
-                regularizer=(regularizer, choice('semantic', 'uncertainty', 'both', None)),
-                distance=(distance, choice('absolute', 'signed')),
-                clean_pass=(clean_pass, choice('train', 'detached')),
-            )
-        )
-        check_loss(type(self).__name__, self.loss_module)
-        self.uncertainty = nn.Linear(self.feature_dim, self.num_classes)
-
-    @property
-    def feature_dim(self) -> int:
-        """Width of what ``pre_logits`` gives."""
-        raise NotImplementedError
-
-    def loss_mix(self, feats: tuple, mix: Mix, clean: Any) -> dict[str, Tensor]:
-        """The losses on a mixed batch.
-
-        Args:
-            feats (tuple): Features of the mixed images.
-            mix (Mix): How they were mixed.
-            clean (CleanPass, optional): The network's view of all rows of ``mix.pool``; None if nothing was mixed.
-
-        Returns:
-            dict[str, Tensor]: ``loss``, ``loss_reg`` (already weighted), and for the log ``lam_sumix`` (mean new own
-                share) and ``uncertainty`` (mean ``U`` of the mixed images).
-        """
-        features, logits = self.pre_logits(feats), self(feats)
-        uncertainty = unit_softmax(self.uncertainty(features).float())
-        # Without a mix, or with other regularisers than 'uncertainty' and 'both', the uncertainty layer has no gradient
-        # of its own; it stays in the graph of every step, as DDP expects.
-        none = 0 * uncertainty.sum()
-        if clean is None:
-            loss, loss_reg, lam = self.loss_module(logits, mix.scores), none, mix.lam
-        else:
-            terms = sumix_terms(
-                clean.logits,
-                logits,
-                unit_softmax(self.uncertainty(clean.features).float()),
-                uncertainty,
-                clean.labels,
-                mix.partner,
-                mix.lam,
-                mix.lam_partner,
-                scale=self.scale,
-                lam_reduction=self.lam_reduction,
-                relabel=self.relabel,
-                regularizer=self.regularizer,
-                distance=self.distance,
-                label_smoothing=getattr(self.loss_module, 'label_smooth_val', 0.0),
-            )
-            loss = getattr(self.loss_module, 'loss_weight', 1.0) * terms['loss_mix']
-            loss_reg, lam = self.gamma * terms['loss_reg'] + none, terms['lam']
-        return dict(loss=loss, loss_reg=loss_reg, lam_sumix=lam.mean(), uncertainty=uncertainty.detach().mean())
-
-
-def check_loss(name: str, loss: nn.Module) -> None:
-    """Refuse a loss that is no softmax cross entropy, or weighs classes.
-
-    Args:
-        name (str): Whose loss it is, for the error.
-        loss (nn.Module): mmpretrain's.
-
-    Raises:
-        ValueError: If SUMix cannot weigh two of it.
-    """
-    kind = type(loss).__name__
-    if getattr(loss, 'class_weight', None) is not None or getattr(loss, 'mode', 'original') != 'original':
-        raise ValueError(f"{name}: {kind} may neither weigh classes nor smooth labels in another mode than 'original'.")
-    sigmoid = getattr(loss, 'use_sigmoid', False)
-    if sigmoid or kind not in ('CrossEntropyLoss', 'LabelSmoothLoss'):
-        raise ValueError(
-            f'{name} weighs two softmax cross entropies and cannot use {kind} with use_sigmoid={sigmoid}: '
-            "set loss=dict(type='CrossEntropyLoss') or LabelSmoothLoss."
-        )
+from .sumix_mixin import SUMixMixin
 
 
 @MODELS.register_module()
@@ -153,7 +21,9 @@ class SUMixHead(SUMixMixin, LinearClsHead):
         **kwargs: The options of SUMix, see :class:`SUMixMixin`, and what else ``LinearClsHead`` takes.
 
     Raises:
-        ValueError: If an argument is out of range, or the loss is not a softmax cross entropy.
+        TypeError: If an argument is unknown.
+        ValueError: If an argument is out of range or belongs to the other distance, or the loss is not a softmax cross
+            entropy.
 
     Example:
         >>> import torch
@@ -167,7 +37,7 @@ class SUMixHead(SUMixMixin, LinearClsHead):
         ... )
         >>> samples = [DataSample().set_gt_label(i) for i in range(4)]
         >>> sorted(model.loss(torch.rand(4, 3, 32, 32), samples))
-        ['lam', 'lam_sumix', 'loss', 'loss_reg', 'mix_acc', 'mixed', 'uncertainty']
+        ['lam', 'lam_sumix', 'loss', 'loss_reg', 'mix_acc', 'mixed', 'sumix_reg_grad', 'sumix_saturated', 'uncertainty']
     """
 
     @property
@@ -191,7 +61,9 @@ class SUMixVisionTransformerClsHead(SUMixMixin, VisionTransformerClsHead):
         **kwargs: The options of SUMix, see :class:`SUMixMixin`, and what else ``VisionTransformerClsHead`` takes.
 
     Raises:
-        ValueError: If an argument is out of range, or the loss is not a softmax cross entropy.
+        TypeError: If an argument is unknown.
+        ValueError: If an argument is out of range or belongs to the other distance, or the loss is not a softmax cross
+            entropy.
 
     Example:
         >>> from mmmix import SUMixVisionTransformerClsHead

@@ -1,0 +1,257 @@
+"""What SUMix adds to a head: label shares learned from semantic distance, and a regulariser of uncertainty."""
+
+import inspect
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...core import Mix, check
+from ...core.fields import choice, flag, number, whole
+from ..losses.sumix import DISTANCES, reading, sumix_terms, unit_softmax
+
+
+class SUMixMixin:
+    """What SUMix adds to a head whose logits are one linear layer behind ``pre_logits``.
+
+    `SUMix: Mixup with Semantic and Uncertain Information <https://arxiv.org/abs/2407.07805>`_. The host class provides
+    ``pre_logits``, ``forward``, ``loss_module`` and ``num_classes``; its ``loss`` is ``CrossEntropyLoss`` or, for
+    smoothing, ``LabelSmoothLoss``.
+
+    Args:
+        *args: As the host class takes them.
+        gamma (float): Weight of the regulariser. Defaults to 0.5.
+        distance (str): ``'l2'``, our reading of the paper, or ``'released'``, the authors' code as one preset; see
+            :func:`sumix_terms` for what each of them does to the shares. Defaults to ``'l2'``.
+        temperature (float, optional): Factor of the distance with ``'l2'``. Defaults to None, 1.
+        scale (float, optional): Factor of the distances with ``'released'``: the authors' batch size on one device, 100
+            on CIFAR and Tiny-ImageNet, 16 on CUB and Aircraft, 64 on ImageNet. Defaults to None, the batch size.
+        lam_reduction (str, optional): ``'sample'``, the paper's Eq. 3, or ``'batch'``, which ``'released'`` takes.
+            Defaults to None, ``'sample'`` with ``'l2'``.
+        relabel (bool): Whether to learn the label shares. Defaults to True.
+        regularizer (str, optional): ``'semantic'``, ``'uncertainty'``, ``'both'`` or None. Defaults to ``'both'``.
+        raw_uncertainty (bool): Whether the uncertainties are the raw logits of their layer, as in the authors' code
+            for ImageNet, and not the softmax of them divided by its Euclidean norm. Defaults to False.
+        clean_pass (str): ``'train'``: the clean images go through the network in train mode and the regulariser
+            reaches the backbone on their side too, as released. ``'detached'``: in eval mode, without a graph.
+            Defaults to ``'train'``.
+        log_grad_interval (int, optional): Every so many mixed batches ``sumix_reg_grad`` is measured anew for the log;
+            None never measures it. Defaults to 50.
+        **kwargs: As the host class takes them.
+
+    Raises:
+        TypeError: If an argument is unknown.
+        ValueError: If an argument is out of range or belongs to the other distance, or the loss is not a softmax cross
+            entropy.
+    """
+
+    num_classes: int
+    loss_module: nn.Module
+    pre_logits: Any
+    forward: Any
+    training: bool
+    __call__: Any
+
+    def __init__(
+        self,
+        *args: Any,
+        gamma: float = 0.5,
+        distance: str = 'l2',
+        temperature: float | None = None,
+        scale: float | None = None,
+        lam_reduction: str | None = None,
+        relabel: bool = True,
+        regularizer: str | None = 'both',
+        raw_uncertainty: bool = False,
+        clean_pass: str = 'train',
+        log_grad_interval: int | None = 50,
+        **kwargs: Any,
+    ):
+        check_names(type(self), kwargs)
+        super().__init__(*args, **kwargs)
+        (
+            self.gamma,
+            self.distance,
+            temperature,
+            scale,
+            lam_reduction,
+            self.relabel,
+            self.regularizer,
+            self.raw_uncertainty,
+            self.clean_pass,
+            self.log_grad_interval,
+        ) = check(
+            self,
+            gamma=(gamma, number(least=0, like=0.5)),
+            distance=(distance, choice(*DISTANCES)),
+            temperature=(temperature, number(above=0, optional=True, like=1.0)),
+            scale=(scale, number(above=0, optional=True, like=100.0)),
+            lam_reduction=(lam_reduction, choice('sample', 'batch', None)),
+            relabel=(relabel, flag()),
+            regularizer=(regularizer, choice('semantic', 'uncertainty', 'both', None)),
+            raw_uncertainty=(raw_uncertainty, flag()),
+            clean_pass=(clean_pass, choice('train', 'detached')),
+            log_grad_interval=(log_grad_interval, whole(least=1, optional=True, like=50)),
+        )
+        self.temperature, self.scale, self.lam_reduction = reading(
+            type(self).__name__, self.distance, temperature, scale, lam_reduction
+        )
+        check_loss(type(self).__name__, self.loss_module)
+        self.uncertainty = nn.Linear(self.feature_dim, self.num_classes)
+        #: How many mixed batches there were since ``sumix_reg_grad`` was measured, and what it was.
+        self._since: int | None = None
+        self._reg_grad: Tensor | None = None
+
+    @property
+    def feature_dim(self) -> int:
+        """Width of what ``pre_logits`` gives."""
+        raise NotImplementedError
+
+    def loss(self, feats: tuple, data_samples: list, **kwargs: Any) -> dict[str, Tensor]:
+        """The loss of the host class, outside training: there it would train without SUMix.
+
+        Raises:
+            RuntimeError: In training.
+        """
+        if self.training:
+            raise RuntimeError(
+                f'{type(self).__name__} learns from mixes, which this classifier does not tell: use '
+                "type='mmmix.MixClassifier' in place of 'ImageClassifier'."
+            )
+        return super().loss(feats, data_samples, **kwargs)  # type: ignore[misc]
+
+    def loss_mix(self, feats: tuple, mix: Mix, clean: Any) -> dict[str, Tensor]:
+        """The losses on a mixed batch.
+
+        Args:
+            feats (tuple): Features of the mixed images.
+            mix (Mix): How they were mixed.
+            clean (CleanPass, optional): The network's view of all rows of ``mix.pool``; None if nothing was mixed.
+
+        Returns:
+            dict[str, Tensor]: ``loss``, ``loss_reg`` (already weighted), and for the log ``lam_sumix`` (mean new own
+                share) and ``uncertainty`` (mean ``U`` of the mixed images); for a mixed batch also ``sumix_saturated``
+                (fraction of the new shares outside [.05, .95]) where shares are learned, and where the regulariser
+                counts ``sumix_reg_grad`` (its part of the gradient on the features of the mixed images, by norms, as it
+                was when it was measured last, see ``log_grad_interval``).
+        """
+        logits = self(feats)
+        uncertainty = self._uncertainties(self.pre_logits(feats))
+        # Without a mix, or with other regularisers than 'uncertainty' and 'both', the uncertainty layer has no gradient
+        # of its own; it stays in the graph of every step, as DDP expects.
+        none = 0 * uncertainty.sum()
+        log = dict(lam_sumix=mix.lam.mean(), uncertainty=uncertainty.detach().mean())
+        if clean is None:
+            return dict(loss=self.loss_module(logits, mix.scores), loss_reg=none, **log)
+        of_pool = self._uncertainties(clean.features)
+        loss, loss_reg, lam = self._terms(logits, uncertainty, of_pool, mix, clean)
+        log['lam_sumix'] = lam.mean()
+        if self.relabel:
+            log['sumix_saturated'] = ((lam < 0.05) | (lam > 0.95)).float().mean()
+        if self.gamma > 0 and self.regularizer is not None and self.log_grad_interval is not None:
+            log['sumix_reg_grad'] = self._watch(feats, of_pool, mix, clean)
+        return dict(loss=loss, loss_reg=loss_reg + none, **log)
+
+    def _uncertainties(self, features: Tensor) -> Tensor:
+        found = self.uncertainty(features)
+        found = found.to(torch.promote_types(found.dtype, torch.float32))
+        return found if self.raw_uncertainty else unit_softmax(found)
+
+    def _terms(
+        self, logits: Tensor, uncertainty: Tensor, of_pool: Tensor, mix: Mix, clean: Any
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Both losses with their weights, and the new own shares."""
+        terms = sumix_terms(
+            clean.logits,
+            logits,
+            of_pool,
+            uncertainty,
+            clean.labels,
+            mix.partner,
+            mix.lam,
+            mix.lam_partner,
+            distance=self.distance,
+            temperature=self.temperature,
+            scale=self.scale,
+            lam_reduction=self.lam_reduction,
+            relabel=self.relabel,
+            regularizer=self.regularizer,
+            label_smoothing=getattr(self.loss_module, 'label_smooth_val', 0.0),
+        )
+        weight = getattr(self.loss_module, 'loss_weight', 1.0)
+        return weight * terms['loss_mix'], self.gamma * terms['loss_reg'], terms['lam']
+
+    @torch.compiler.disable
+    def _watch(self, feats: tuple, of_pool: Tensor, mix: Mix, clean: Any) -> Tensor:
+        """The regulariser's part of the gradient on the features, measured now and then and remembered in between.
+
+        It has a graph of its own, the head's: what trains is left alone, however it was compiled or wrapped.
+        """
+        assert self.log_grad_interval is not None
+        self._since = 0 if self._since is None else (self._since + 1) % self.log_grad_interval
+        if self._since == 0 or self._reg_grad is None:
+            last = feats[-1]
+            leaf = (last if isinstance(last, Tensor) else last[-1]).detach().requires_grad_()
+            with torch.enable_grad():
+                # Not by a call: whoever listens to the head waits for the logits that train.
+                logits = self.forward((leaf,))
+                uncertainty = self._uncertainties(self.pre_logits((leaf,)))
+                losses = self._terms(logits, uncertainty, of_pool.detach(), mix, clean)[:2]
+                # A sum over the batch has gradients that half precision can hold.
+                norms = [
+                    torch.autograd.grad(len(leaf) * loss, leaf, retain_graph=True)[0].float().norm()
+                    if loss.requires_grad
+                    else loss.new_zeros(())
+                    for loss in losses
+                ]
+            self._reg_grad = norms[1] / (norms[0] + norms[1]).clamp_min(torch.finfo(torch.float32).tiny)
+        return self._reg_grad
+
+
+def check_names(head: type, given: dict[str, Any]) -> None:
+    """Refuse arguments that neither SUMix nor the head behind it takes.
+
+    Args:
+        head (type): The head.
+        given (dict[str, Any]): What is handed on to the head behind it.
+
+    Raises:
+        TypeError: If it does not take one of them.
+    """
+    known: dict[str, None] = {}
+    for base in head.__mro__:
+        if '__init__' in vars(base) and base is not nn.Module:
+            parameters = inspect.signature(vars(base)['__init__']).parameters.values()
+            known.update({p.name: None for p in parameters if p.kind is p.KEYWORD_ONLY or p.name != 'self'})
+            if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+                break
+    names = [name for name in known if name not in ('args', 'kwargs')]
+    unknown = [name for name in given if name not in names]
+    if not unknown:
+        return
+    host = next(base for base in head.__mro__ if not issubclass(base, SUMixMixin))
+    raise TypeError(
+        f'{head.__name__} does not take `{"`, `".join(unknown)}`: it takes {", ".join(names)}; it stands in the place '
+        f'of a {host.__name__}, so write `_delete_=True` where it replaces another head.'
+    )
+
+
+def check_loss(name: str, loss: nn.Module) -> None:
+    """Refuse a loss that is no softmax cross entropy, or weighs classes.
+
+    Args:
+        name (str): Whose loss it is, for the error.
+        loss (nn.Module): mmpretrain's.
+
+    Raises:
+        ValueError: If SUMix cannot weigh two of it.
+    """
+    kind = type(loss).__name__
+    if getattr(loss, 'class_weight', None) is not None or getattr(loss, 'mode', 'original') != 'original':
+        raise ValueError(f"{name}: {kind} may neither weigh classes nor smooth labels in another mode than 'original'.")
+    sigmoid = getattr(loss, 'use_sigmoid', False)
+    if sigmoid or kind not in ('CrossEntropyLoss', 'LabelSmoothLoss'):
+        raise ValueError(
+            f'{name} weighs two softmax cross entropies and cannot use {kind} with use_sigmoid={sigmoid}: '
+            "set loss=dict(type='CrossEntropyLoss') or LabelSmoothLoss."
+        )
