@@ -1,7 +1,7 @@
 """The contract: arguments and parts, the five roles, the mix, the mixer and its kinds. It knows torch and ``ops``."""
 
 from .arguments import Built, check
-from .kinds import BoxMixer, Eraser, GuidedMixer, Preserving, RatiolessMixer, WholeMixer
+from .kinds import BoxMixer, Eraser, GuidedMixer, Preserving, RatiolessMixer, TokenGuidedMixer, WholeMixer
 from .mix import Mix
 from .mixer import Mixer
 from .part import Part
@@ -22,6 +22,7 @@ __all__ = [
     'Permutation',
     'Preserving',
     'RatiolessMixer',
+    'TokenGuidedMixer',
     'WholeMixer',
     'check',
 ]

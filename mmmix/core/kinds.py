@@ -10,7 +10,7 @@ from ..ops.boxes import Box, Side, Size, area_size, box_mask, centred, clipped, 
 from ..ops.pixels import paste, paste_each, take_rows
 from ..ops.resample import resample, resize
 from .arguments import Built
-from .fields import again, number_or, part, settled
+from .fields import again, number_or, part, settled, whole
 from .mixer import Mixer
 from .roles import Guide, Keep, Labels, Partners, Permutation
 from .scene import Scene
@@ -29,7 +29,7 @@ class RatiolessMixer(Mixer, abstract=True):
         return torch.zeros(count, device=device)
 
 
-def maps_of(scene: Scene | None, guide: Guide, images: Tensor, of_pool: bool = False) -> Tensor:
+def maps_of(scene: Scene | None, guide: Guide, images: Tensor, of_pool: bool = False, own_grid: bool = False) -> Tensor:
     """What is important in the images that a mixer's ``draw`` was given, worked out once a batch.
 
     If it was given features, guides look at their images all the same, and the maps are brought to their size.
@@ -39,17 +39,18 @@ def maps_of(scene: Scene | None, guide: Guide, images: Tensor, of_pool: bool = F
         guide (Guide): Whom to ask.
         images (Tensor): ``own`` or ``other``, the very tensor that ``draw`` got.
         of_pool (bool): Whether the maps of the other images will be wanted too. Defaults to False.
+        own_grid (bool): Whether to take the guide's own grid as it is. Defaults to False, the pixels.
 
     Returns:
-        Tensor: ``(N, 1, H, W)``, float32, at least 0.
+        Tensor: ``(N, 1, H, W)``, float32, at least 0; or rows and columns of the guide's grid.
     """
     if scene is None or (images is not scene.shown and images is not scene.other):
-        return guide(images, None)
+        return guide.grid(images, None) if own_grid else guide(images, None)
     of_partners = images is scene.other
-    rows = scene.importance(guide, of_pool or of_partners)
+    rows = scene.importance(guide, of_pool or of_partners, own_grid)
     maps = rows.index_select(0, scene.partner) if of_partners else rows[: len(scene.own)]
     height, width = images.shape[-2:]
-    return maps if maps.shape[-2:] == (height, width) else F.adaptive_avg_pool2d(maps, (height, width))
+    return maps if own_grid or maps.shape[-2:] == (height, width) else F.adaptive_avg_pool2d(maps, (height, width))
 
 
 class GuidedMixer(Mixer, abstract=True):
@@ -71,6 +72,29 @@ class GuidedMixer(Mixer, abstract=True):
     def ask_guides(self, scene: Scene) -> None:
         """Ask for the whole pool; see :meth:`Mixer.ask_guides`."""
         scene.importance(self.guide, of_pool=True)
+
+
+class TokenGuidedMixer(GuidedMixer, abstract=True, first=('patch_size',)):
+    """Base of guided mixers whose unit is a token: they look at the guide's own grid, and at no map of pixels."""
+
+    patch_size: int = whole(default=16, least=1, doc='Side of a token in pixels.')
+
+    def grid_of(self, images: Tensor) -> tuple[int, int]:
+        """Rows and columns of tokens."""
+        height, width = images.shape[-2:]
+        return max(1, height // self.patch_size), max(1, width // self.patch_size)
+
+    def importance(self, images: Tensor) -> Tensor:
+        """What is important in the images, on the guide's own grid; ``own`` or ``other`` as :meth:`draw` got them."""
+        return maps_of(self._scene, self.guide, images, own_grid=True)
+
+    def both_importances(self, own: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+        """What is important in both images, on the guide's own grid, from one pass over the pool."""
+        return maps_of(self._scene, self.guide, own, of_pool=True, own_grid=True), self.importance(other)
+
+    def ask_guides(self, scene: Scene) -> None:
+        """Ask for the whole pool; see :meth:`Mixer.ask_guides`."""
+        scene.importance(self.guide, of_pool=True, own_grid=True)
 
 
 class BoxMixer(Mixer, abstract=True, first=('alpha', 'prob', 'lam_mode', 'partners')):

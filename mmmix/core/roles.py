@@ -29,6 +29,18 @@ class Guide(Part, abstract=True):
         """
         raise NotImplementedError
 
+    def grid(self, images: Tensor, scores: Tensor | None = None) -> Tensor:
+        """Rate every cell of the guide's own grid, for who wants no map of pixels.
+
+        Args:
+            images (Tensor): ``(N, C, H, W)``.
+            scores (Tensor, optional): As in :meth:`__call__`.
+
+        Returns:
+            Tensor: ``(N, 1, rows, columns)``, as :meth:`__call__` gives; the pixels where there is no coarser grid.
+        """
+        return self(images, scores)
+
 
 class Keep(Part, abstract=True):
     """Where a box may fall, given how important each pixel is."""

@@ -24,24 +24,26 @@ class Scene:
     #: What the mixer is shown of the batch and of its partners: images, or features of them.
     shown: Tensor | None = None
     other: Tensor | None = None
-    maps: dict[int, Tensor] = field(default_factory=dict)
+    maps: dict[tuple[int, bool], Tensor] = field(default_factory=dict)
     #: The own and the partner's label share, where the method has a law of its own; None for the area in the mask.
     shares: tuple[Tensor, Tensor] | None = None
 
-    def importance(self, guide: Guide, of_pool: bool = False) -> Tensor:
+    def importance(self, guide: Guide, of_pool: bool = False, own_grid: bool = False) -> Tensor:
         """The guide's maps, asked for at most once.
 
         Args:
             guide (Guide): Whom to ask.
             of_pool (bool): Whether to ask for all rows of the pool. Defaults to False, at least those of the batch.
+            own_grid (bool): Whether to ask for the guide's own grid. Defaults to False, the pixels.
 
         Returns:
-            Tensor: ``(M, 1, H, W)``, or ``(N, 1, H, W)`` if nobody asked for more.
+            Tensor: ``(M, 1, H, W)``, or ``(N, 1, H, W)`` if nobody asked for more; or rows and columns of the grid.
         """
-        rows = self.maps.get(id(guide))
+        rows = self.maps.get((id(guide), own_grid))
         if rows is None or (of_pool and len(rows) < len(self.pool)):
-            rows = guide(self.pool, self.pool_scores) if of_pool else guide(self.own, self.own_scores)
-            self.maps[id(guide)] = rows
+            ask = guide.grid if own_grid else guide
+            rows = ask(self.pool, self.pool_scores) if of_pool else ask(self.own, self.own_scores)
+            self.maps[id(guide), own_grid] = rows
         return rows
 
 
@@ -73,6 +75,11 @@ def check_batch(images: Any, scores: Any, takes: Callable[[Tensor], bool], check
         raise ValueError(
             f'Expected labels of shape (N, K), but got {tuple(scores.shape)}: class indices must be made '
             'one-hot first, e.g. `torch.nn.functional.one_hot(labels, num_classes)`.'
+        )
+    if scores.shape[1] == 1 and not scores.is_floating_point():
+        raise ValueError(
+            f'Expected labels of shape (N, K), but got whole numbers of shape {tuple(scores.shape)}: class indices '
+            'must be made one-hot first, e.g. `torch.nn.functional.one_hot(labels.flatten(), num_classes)`.'
         )
     if len(images) == 0:
         raise ValueError('The batch is empty: there is nothing to mix, so skip it or drop empty batches in the loader.')

@@ -12,7 +12,6 @@ from ..core.fields import text
 from ..core.mix import Mix, with_shares
 from ..core.roles import Labels
 from ..probes.attention import find_attention, heard_attention
-from ..probes.modules import module_at
 
 
 class AttentionLabels(Labels, abstract=True):
@@ -37,12 +36,12 @@ class AttentionLabels(Labels, abstract=True):
 
     def check_model(self, model: Any) -> None:
         """Refuse a network without attention."""
-        find_attention(model if self.at is None else module_at(model, self.at))
+        find_attention(model, self.at)
 
     @contextmanager
     def watch(self, model: Any) -> Iterator[Callable[[Mix, Callable[[], Tensor]], Mix]]:
         """Listen to the attention while the mixed images go through the network; see :meth:`Labels.watch`."""
-        with heard_attention(find_attention(model if self.at is None else module_at(model, self.at))) as maps:
+        with heard_attention(model, self.at) as maps:
 
             def relabel(mix: Mix, predict: Callable[[], Tensor]) -> Mix:
                 lam = self.own_share(mix, attended_share(mix.mask, maps(*mix.images.shape[2:])), predict)

@@ -15,7 +15,8 @@ class TransMix(AttentionLabels, first=('at',)):
 
     `TransMix: Attend to Mix for Vision Transformers <https://arxiv.org/abs/2111.09833>`_. The attention is that of the
     class token to the patches in the last block, averaged over the heads, on the mixed image. It goes with any mixer of
-    images, with :class:`CutMix` in the paper. It needs :class:`mmmix.MixClassifier` and a ViT, DeiT or Swin.
+    images, with :class:`CutMix` in the paper. It needs :class:`mmmix.MixClassifier` and a network whose attention
+    :class:`Attention` can read.
 
     Deviations from the authors' code: a patch on the edge of the box counts by its area (theirs rounds the mask to
     patches). In a Swin, which the paper leaves out, the attention is what each token is paid by its window: ours.

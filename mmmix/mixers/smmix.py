@@ -8,30 +8,33 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..core import Built, Guide, GuidedMixer, Mix, RatiolessMixer
-from ..core.fields import again, number, settled, span, text, whole
+from ..core import Built, Guide, Mix, RatiolessMixer, TokenGuidedMixer
+from ..core.fields import again, number, settled, span, text
 from ..guides import Attention
 from ..ops.boxes import Box, box_mask, box_sums, centred
 from ..ops.cells import pixels_to_cells
 from ..ops.devices import without_autocast
 from ..ops.draws import random_index
 from ..ops.resample import resample
-from ..probes.modules import block_width, last_tensor, module_at, recorded, token_grid
+from ..probes.modules import block_width, extra_tokens, last_tensor, module_at, recorded, token_grid
 
 
-class SMMix(RatiolessMixer, GuidedMixer):
+class SMMix(RatiolessMixer, TokenGuidedMixer, first=('patch_size',)):
     r"""SMMix: the most attended window of the partner replaces the least attended window of the own image.
 
     `SMMix: Self-Motivated Image Mixing for Vision Transformers <https://arxiv.org/abs/2212.12977>`_. The windows have
     ``k x k`` tokens, ``k`` uniform between ``window`` times the shorter side of the grid; the labels follow the area.
     Two losses come along: a linear layer of its own classifies the mean of the own and of the partner's tokens behind
-    the last block (half of each cross entropy), and the prediction of the mixed image is drawn (Kullback-Leibler) to
-    the softmax of the mixed logits of the clean images. Attention and clean logits are from one clean pass. It needs
-    :class:`mmmix.MixClassifier` and a ViT, DeiT or Swin.
+    the last block (half of each cross entropy, with smoothed labels), and the prediction of the mixed image is drawn
+    (Kullback-Leibler) to the softmax of the mixed logits of the clean images. Attention and clean logits are from one
+    clean pass. It needs :class:`mmmix.MixClassifier` and a network whose attention :class:`Attention` can read. Its
+    authors train without random erasing.
+
+    Windows are found on the grid of the guide, as the authors do, where it is that of the tokens; another one, as that
+    of a Swin's last stage, is brought to the tokens by cells: a token takes the mean of the guide's cells in it.
 
     Deviations from the authors' code: partners are a random permutation (theirs reverses the batch); with
-    ``lam_mode='elem'`` each image has its own ``k``; any grid; labels of the token losses are not smoothed.
-    The importance is brought to the grid from the guide's map of the images' size.
+    ``lam_mode='elem'`` each image has its own ``k``; any grid.
 
     Example:
         >>> from mmmix import SMMix
@@ -40,7 +43,6 @@ class SMMix(RatiolessMixer, GuidedMixer):
         Attention(at=None, of='patches')
     """
 
-    patch_size: int = whole(default=16, least=1, doc='Side of a token in pixels.')
     window: tuple[float, float] = span(
         default=(0.25, 0.75),
         least=0,
@@ -51,11 +53,15 @@ class SMMix(RatiolessMixer, GuidedMixer):
         default=None, stands_for=lambda: Attention(of='patches'), none="``Attention(of='patches')``"
     )
     token_weight: float = number(default=1.0, least=0, doc='Weight of the token losses, 0 for none.')
+    token_smoothing: float = number(
+        default=0.1, least=0, below=1, doc='How much of the labels of the token losses is spread over all classes.'
+    )
     consistency_weight: float = number(default=1.0, least=0, doc='Weight of the consistency loss, 0 for none.')
     tokens: str = text(
         default='backbone.ln1',
         what='the path of a module',
-        doc="Path of the module that gives the last tokens: ``'backbone.ln1'`` (ViT), ``'backbone.norm3'`` (Swin).",
+        doc="Path of the module that gives the last tokens: ``'backbone.ln1'`` (ViT), ``'backbone.norm3'`` (Swin), "
+        "``'backbone.norm_after_stage3'`` (PCPVT, SVT).",
     )
     # Its windows are found in images, and its losses tell apart the tokens of two images.
     at: tuple[str, ...] = settled(default=('',))
@@ -63,7 +69,7 @@ class SMMix(RatiolessMixer, GuidedMixer):
     def draw(self, own: Tensor, other: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """The own mask without the least attended window, and partners whose most attended window was moved there."""
         height, width = own.shape[-2:]
-        rows, columns = max(1, height // self.patch_size), max(1, width // self.patch_size)
+        rows, columns = self.grid_of(own)
         low, high = (max(1, int(side * min(rows, columns))) for side in self.window)
         count = 1 if self.lam_mode == 'batch' else len(own)
         side = (low + random_index(high - low + 1, count, own.device)).expand(len(own)) * (share < 1)
@@ -103,7 +109,8 @@ class SMMix(RatiolessMixer, GuidedMixer):
                 if self.token_weight:
                     linear = model.learned[self.learns]
                     found['loss_tokens'] = (
-                        self.token_weight * token_loss(linear, heard[-1], mix)
+                        self.token_weight
+                        * token_loss(linear, heard[-1], mix, self.token_smoothing, extra_tokens(model))
                         if mine
                         else 0 * sum(p.sum() for p in linear.parameters())
                     )
@@ -132,23 +139,26 @@ def in_pixels(box: Box, rows: int, columns: int, height: int, width: int) -> Box
     return down(top), down(bottom), across(left), across(right)
 
 
-def token_loss(linear: nn.Module, output: Any, mix: Mix) -> Tensor:
+def token_loss(linear: nn.Module, output: Any, mix: Mix, smoothing: float = 0.0, in_front: int | None = None) -> Tensor:
     """Half the cross entropy of the mean own token with the own label, half that of the partner's with its label.
 
     Args:
         linear (nn.Module): Classifies a token.
         output (Any): What holds the tokens ``(N, L, C)``.
         mix (Mix): How the images were mixed. An image that has no tokens of one of the two adds nothing there.
+        smoothing (float): How much of the labels is spread over all classes. Defaults to 0.0.
+        in_front (int, optional): How many tokens the network says come before the patches. Defaults to None.
     """
     tokens = last_tensor(output, lambda tensor: tensor.ndim == 3)
-    extra, rows, columns = token_grid(tokens.shape[1], *mix.images.shape[2:])
+    extra, rows, columns = token_grid(tokens.shape[1], *mix.images.shape[2:], in_front)
     own = F.adaptive_avg_pool2d(mix.mask, (rows, columns)).flatten(1)
     total = tokens.new_zeros((), dtype=torch.float32)
     labels = mix.pool_scores[: len(own)], mix.pool_scores.index_select(0, mix.partner)
     for weight, scores in zip((own, 1 - own), labels, strict=True):
         amount = weight.sum(1, keepdim=True)
         mean = torch.einsum('nl,nlc->nc', weight.to(tokens.dtype), tokens[:, extra:]) / amount.clamp(min=1e-6)
-        loss = F.cross_entropy(linear(mean.to(tokens.dtype)).float(), scores.float(), reduction='none')
+        rated = linear(mean.to(tokens.dtype)).float()
+        loss = F.cross_entropy(rated, scores.float(), reduction='none', label_smoothing=smoothing)
         total = total + torch.where(amount[:, 0] > 0, loss, 0.0).mean() / 2
     return total
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -146,8 +147,8 @@ def check_scale(model: nn.Module, scale: float, name: str, path: str = 'backbone
     except (AssertionError, RuntimeError) as error:
         kind, (first, *_) = type(model.backbone).__name__, [*str(error).splitlines(), '']
         raise ValueError(
-            f'{name}: {kind} cannot look at scale={scale} of its {size[0]} x {size[1]} pixels ({first}): use scale=1, a larger one, '
-            'or, in a Swin, `pad_small_map=True`.'
+            f'{name}: {kind} cannot look at scale={scale} of its {size[0]} x {size[1]} pixels ({first}): use scale=1, '
+            'a larger one, or, in a Swin, `pad_small_map=True`.'
         ) from error
 
 
@@ -182,36 +183,70 @@ def block_width(model: nn.Module, path: str, instead: str = '') -> int:
     return pooled(dry_run(model, path, instead)).shape[1]
 
 
-def token_grid(count: int, height: int, width: int) -> tuple[int, int, int]:
+def extra_tokens(model: Any) -> int | None:
+    """How many tokens a network says it puts in front of the patches; None if it does not say."""
+    count = getattr(getattr(model, 'backbone', model), 'num_extra_tokens', None)
+    return count if isinstance(count, int) else None
+
+
+@lru_cache(maxsize=256)
+def token_grid(count: int, height: int, width: int, extra: int | None = None) -> tuple[int, int, int]:
     """How many tokens come before the patches, and the rows and columns of these, for an image of this shape.
+
+    Patches are square. A grid whose patch divides both sides goes before one whose rows and columns are both rounded
+    down, or both up, and that one before a grid that merely has the image's proportions, as of patches that overlap.
 
     Args:
         count (int): The number of tokens, e.g. 197.
         height (int): Image height.
         width (int): Image width.
+        extra (int, optional): How many tokens the network says it puts in front, see :func:`extra_tokens`; another
+            number is tried only where that one leaves no grid. Defaults to None, 0 to 2.
 
     Returns:
         tuple[int, int, int]: Extra tokens (class, distillation), rows and columns, e.g. ``(1, 14, 14)``.
 
     Raises:
-        ValueError: If no grid of the image's proportions fits.
+        ValueError: If no grid fits, or several equally well.
     """
-    for extra in (1, 0, 2):
-        patches = count - extra
-        rows = round(math.sqrt(max(patches, 1) * height / width))
-        if rows > 0 and patches > 0 and patches % rows == 0:
-            columns = patches // rows
-            # One patch size for both sides, up to a border that was cut off or padded.
-            if abs(height / rows - width / columns) < max(height / rows / rows, width / columns / columns, 1e-6):
-                return extra, rows, columns
+    for asked in ((0, 1, 2),) if extra is None else ((extra,), (0, 1, 2)):
+        found = [(fit, in_front, *grid) for in_front in asked for fit, *grid in _grids(count - in_front, height, width)]
+        best = [(in_front, rows, columns) for fit, in_front, rows, columns in found if fit == min(found)[0]]
+        if len(best) == 1:
+            return best[0]
+        if best:
+            grids = ' and '.join(f'{rows} x {columns} behind {in_front}' for in_front, rows, columns in best)
+            raise ValueError(
+                f'{count} tokens fit several grids on an image of {height} x {width}, {grids}: use images whose sides '
+                'the patch divides.'
+            )
     raise ValueError(
         f'{count} tokens form no grid on an image of {height} x {width}: use images whose sides the patch divides.'
     )
 
 
-def as_map(features: Tensor, height: int, width: int) -> Tensor:
-    """Feature maps as they are; of tokens ``(N, L, C)`` the patches, laid out as a map."""
+def _grids(patches: int, height: int, width: int) -> Iterator[tuple[int, int, int]]:
+    """How well it fits (0 is best), rows and columns of each grid of so many square patches, by its patch's side."""
+    for rows in range(1, min(patches, height) + 1):
+        columns, rest = divmod(patches, rows)
+        if rest or columns > width:
+            continue
+        if height % rows == width % columns == 0 and height // rows == width // columns:
+            yield 0, rows, columns
+            continue
+        # Rounded down, a side above `low` and at most `high` gives this grid; rounded up, from `least` to below `most`.
+        low, high = max(height / (rows + 1), width / (columns + 1)), min(height / rows, width / columns)
+        least = max(height / rows, width / columns)
+        most = min(height / (rows - 1) if rows > 1 else math.inf, width / (columns - 1) if columns > 1 else math.inf)
+        if math.floor(high) > low or math.ceil(least) < most:
+            yield 1, rows, columns
+        elif high > low or least < most:
+            yield 2, rows, columns
+
+
+def as_map(features: Tensor, height: int, width: int, extra: int | None = None) -> Tensor:
+    """Feature maps as they are; of tokens ``(N, L, C)`` the patches, laid out as a map; see :func:`token_grid`."""
     if features.ndim == 4:
         return features
-    extra, rows, columns = token_grid(features.shape[1], height, width)
+    extra, rows, columns = token_grid(features.shape[1], height, width, extra)
     return features[:, extra:].transpose(1, 2).unflatten(2, (rows, columns))

@@ -50,6 +50,24 @@ def test_class_activation_errors_name_the_argument() -> None:
             guide(torch.rand(1, 3, 32, 32), torch.eye(1, 10))
 
 
+def test_class_activation_on_a_vit_says_what_to_name() -> None:
+    """At build, before anything trains; and what the error says works."""
+    augment = dict(type='mmmix.SnapMix')
+    with pytest.raises(
+        ValueError, match=r"`classifier`, here classifier='head\.layers\.head'.* at='backbone\.ln1'"
+    ) as caught:
+        MixClassifier(**VIT, train_cfg=dict(augments=augment))
+    assert '\n' not in str(caught.value) and 'ClassActivation' in str(caught.value)
+    named = dict(type='mmmix.ClassActivation', at='backbone.ln1', classifier='head.layers.head')
+    model = MixClassifier(**VIT, train_cfg=dict(augments=dict(augment, guide=named)))
+    losses = model.loss(torch.rand(4, 3, 32, 32), samples(4))
+    assert bool(torch.isfinite(losses['loss']))
+    # The class token alone is no map.
+    model = MixClassifier(**VIT, train_cfg=dict(augments=dict(augment, guide=dict(named, at='backbone'))))
+    with pytest.raises(ValueError, match=r"'backbone' gives neither.*`at`, in a ViT at='backbone\.ln1'"):
+        model.loss(torch.rand(4, 3, 32, 32), samples(4))
+
+
 def test_attention_of_a_vit_is_that_of_its_softmax() -> None:
     model = ImageClassifier(**VIT)
     model.init_weights()
@@ -127,8 +145,41 @@ def test_token_grids() -> None:
     assert token_grid(196, 224, 224) == (0, 14, 14)
     assert token_grid(198, 224, 224) == (2, 14, 14)
     assert token_grid(1 + 8 * 12, 128, 192) == (1, 8, 12)
+    assert token_grid(3, 16, 48) == (0, 1, 3)
     with pytest.raises(ValueError, match='no grid'):
         token_grid(24, 224, 224)
+    with pytest.raises(ValueError, match='several grids'):
+        token_grid(3, 40, 56)
+    assert token_grid(3, 40, 56, 1) == (1, 1, 2) and token_grid(3, 40, 56, 2) == (2, 1, 1)
+
+
+@pytest.mark.parametrize('extra', [0, 1, 2])
+def test_token_grids_of_all_patches(extra: int) -> None:
+    """Where the patch divides the sides nobody has to say how many tokens are in front; elsewhere the network does."""
+    for patch in (1, 2, 3, 4, 7, 8, 14, 16):
+        for rows in range(1, 9):
+            for columns in range(1, 9):
+                expected, sides = (extra, rows, columns), (rows * patch, columns * patch)
+                assert token_grid(rows * columns + extra, *sides) == expected
+                assert token_grid(rows * columns + extra, *sides, extra) == expected
+                for more in {1, patch // 2, patch - 1} - {0, patch}:
+                    # The border is cut off, or filled up.
+                    assert token_grid(rows * columns + extra, *(side + more for side in sides), extra) == expected
+                    if patch - more < patch:
+                        assert token_grid(rows * columns + extra, *(side - more for side in sides), extra) == expected
+
+
+def test_an_own_grid_is_what_the_map_of_pixels_is_made_of() -> None:
+    for parts, shape in ((VIT, (4, 4)), (SWIN, (8, 8))):
+        model = ImageClassifier(**parts)
+        model.init_weights()
+        guide = Attention()
+        guide.bind(model)
+        images = torch.rand(2, 3, 32, 32)
+        grid = guide.grid(images)
+        assert grid.shape[2:] == shape
+        spread = torch.nn.functional.interpolate(grid, (32, 32), mode='bilinear')
+        torch.testing.assert_close(guide(images), spread)
 
 
 @pytest.mark.parametrize(

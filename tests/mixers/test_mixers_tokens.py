@@ -53,7 +53,7 @@ class Peak(Guide):
 
 
 def test_tokenmix_labels_follow_what_matters() -> None:
-    mixer = TokenMix(patch_size=4, min_tokens=3, guide=Peak(), lam_mode='elem')
+    mixer = TokenMix(patch_size=4, guide=Peak(), lam_mode='elem')
     images = torch.rand(16, 3, 32, 24)
     mix = mixer.mix(images, torch.eye(16))
     for i in range(16):
@@ -64,6 +64,54 @@ def test_tokenmix_labels_follow_what_matters() -> None:
         assert float(mix.lam[i]) == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize('mode', ['batch', 'elem'])
+def test_tokenmix_mixes_as_many_tokens_as_its_authors(mode: str) -> None:
+    """Half of 14 x 14 tokens and 14 more, single tokens among them; the paper's half in larger blocks."""
+    images, scores = torch.rand(64, 1, 56, 56), torch.eye(64)
+    options = dict(patch_size=4, labels=dict(type='mmmix.Area'), lam_mode=mode)
+    kept = TokenMix(**options).mix(images, scores).mask[:, 0, ::4, ::4].sum((1, 2))
+    assert float(kept.min()) == 196 - 98 - 14 and float(kept.mean()) < 196 - 98 - 13
+    paper = TokenMix(extra_tokens=0, min_tokens=14, **options).mix(images, scores).mask[:, 0, ::4, ::4]
+    assert float(paper.sum((1, 2)).min()) == 98
+    spared = TokenMix(prob=0.0, **options).mix(images, scores)
+    assert bool((spared.mask == 1).all()), 'nothing is added where nothing is mixed'
+    tiny = TokenMix(**options).mix(images[..., :8, :8], scores)
+    assert bool((tiny.mask == 0).all()), 'no more than there are'
+
+
+class Grid(Guide):
+    """A guide with a grid of its own, whose map of pixels says something else."""
+
+    def __init__(self, cells: Tensor):
+        self.cells = cells
+
+    def grid(self, images: Tensor, scores: Tensor | None = None) -> Tensor:
+        return self.cells[images[:, 0, 0, 0].long()]
+
+    def __call__(self, images: Tensor, scores: Tensor | None = None) -> Tensor:
+        raise AssertionError('a map of pixels blurs the grid')
+
+
+@pytest.mark.parametrize('coarse', [4, 8])
+def test_mixers_of_tokens_look_at_the_own_grid_of_the_guide(coarse: int) -> None:
+    """The windows and the labels are those that the grid itself gives; a coarser one counts for the tokens in it."""
+    cells = torch.rand(12, 1, coarse, coarse)
+    images = torch.arange(12.0).view(12, 1, 1, 1).expand(12, 3, 32, 32).contiguous()
+    tokens = cells.repeat_interleave(8 // coarse, 2).repeat_interleave(8 // coarse, 3)[:, 0]
+    mix = SMMix(patch_size=4, guide=Grid(cells), lam_mode='elem').mix(images, torch.eye(12))
+    for i in range(12):
+        hole = 1 - mix.mask[i, 0, ::4, ::4]
+        k = round(float(hole.sum()) ** 0.5)
+        sums = F.avg_pool2d(tokens[i][None, None], k, stride=1).flatten()
+        assert float((tokens[i] * hole).sum() / k**2) == pytest.approx(float(sums.min()), rel=1e-4)
+    mix = TokenMix(patch_size=4, guide=Grid(cells), lam_mode='elem').mix(images, torch.eye(12))
+    relative = tokens / tokens.sum((1, 2), keepdim=True)
+    for i in range(12):
+        kept = mix.mask[i, 0, ::4, ::4]
+        own, other = float((relative[i] * kept).sum()), float((relative[int(mix.partner[i])] * (1 - kept)).sum())
+        assert float(mix.lam[i]) == pytest.approx(own / (own + other), abs=1e-5)
+
+
 def test_maskmix_cells() -> None:
     mix = MaskMix(mask_size=8, lam_mode='elem').mix(torch.rand(32, 1, 20, 16), torch.eye(32))
     cells = torch.stack([mix.mask[:, 0, r, c] for r in (0, 8, 16) for c in (0, 8)], 1)
@@ -72,6 +120,27 @@ def test_maskmix_cells() -> None:
             assert torch.equal(mix.mask[:, 0, r, c], cells[:, (r // 8) * 2 + c // 8])
     counts = cells.sum(1)
     assert len(counts.unique()) > 3 and float(counts.min()) >= 1, 'the count is rounded up'
+
+
+def test_maskmix_cells_fit_the_image() -> None:
+    """A quarter of the side unless told otherwise, and one line for cells that would never mix."""
+    for height, width, cell in ((32, 32, 8), (224, 224, 56), (20, 32, 5)):
+        mix = MaskMix(lam_mode='elem').mix(torch.rand(64, 1, height, width), torch.eye(64))
+        cells = mix.mask[..., ::cell, ::cell].repeat_interleave(cell, 2).repeat_interleave(cell, 3)
+        assert torch.equal(mix.mask, cells[..., :height, :width])
+        assert 0.3 < float(mix.lam.mean()) < 0.7 and float(mix.lam.std()) > 0.2
+    with pytest.raises(ValueError, match=r'one cell of 56 pixels covers images of 32 x 32.* at most 16'):
+        MaskMix(mask_size=56).mix(torch.rand(4, 3, 32, 32), torch.eye(4))
+
+
+def test_tokenmix_draws_its_share_or_fixes_it() -> None:
+    with pytest.raises(ValueError, match=r'`alpha` is for a share that is drawn.*set share=None') as caught:
+        TokenMix(alpha=2.0)
+    assert '\n' not in str(caught.value)
+    assert TokenMix(share=None).alpha == 1.0 and TokenMix(share=None, alpha=8.0).alpha == 8.0
+    drawn = TokenMix(share=None, alpha=8.0, guide=SpectralResidual()).sample_share(2000, torch.device('cpu'))
+    assert 0.1 < float(drawn.std()) < 0.14  # Beta(8, 8): 0.121
+    assert float(TokenMix(guide=SpectralResidual()).sample_share(9, torch.device('cpu')).std()) == 0
 
 
 # --------------------------------------------------------------------------------------------------------------- SMMix
@@ -118,7 +187,8 @@ def test_smmix_losses_and_one_clean_pass(monkeypatch: pytest.MonkeyPatch) -> Non
         p = int(mix.partner[i])
         for weight, label in ((cells[i], i % 5), (1 - cells[i], p % 5)):
             mean = sum(w * t for w, t in zip(weight, tokens[i], strict=True)) / weight.sum()
-            token_total -= 0.5 * float(linear(mean).log_softmax(0)[label])
+            smoothed = 0.9 * torch.eye(5)[label] + 0.1 / 5
+            token_total -= 0.5 * float(linear(mean).log_softmax(0) @ smoothed)
         lam = float(mix.lam[i])
         target = (lam * clean_logits[i] + (1 - lam) * clean_logits[p]).softmax(0)
         kl += float((target * (target.log() - logits[i].log_softmax(0))).sum())
@@ -137,6 +207,24 @@ def test_smmix_learns_only_from_its_own_mixes_but_stays_in_the_graph() -> None:
         assert float(losses['loss_tokens']) == 0 and 'loss_consistency' not in losses
         sum(value for key, value in losses.items() if 'loss' in key).backward()
         assert all(p.grad is not None for p in model.parameters())
+
+
+@pytest.mark.parametrize(('tokens', 'cfg'), [
+    ('backbone.norm3', dict(type='mmpretrain.SwinTransformer', arch='tiny', img_size=224, drop_path_rate=0.2)),
+    ('backbone.norm_after_stage3', dict(
+        type='mmpretrain.PCPVT', arch='small', norm_after_stage=[False, False, False, True], drop_path_rate=0.1)),
+])  # fmt: skip
+def test_smmix_and_recursivemix_on_networks_as_they_come(tokens: str, cfg: dict) -> None:
+    """A stock Swin takes no image smaller than its windows ask for; a PVT ends in tokens of 32 pixels."""
+    width = 768 if 'norm3' in tokens else 512
+    head = dict(type='mmpretrain.LinearClsHead', num_classes=5, in_channels=width)
+    parts = dict(backbone=cfg, neck=dict(type='mmpretrain.GlobalAveragePooling'), head=head)
+    model = classifier(parts, dict(type='mmmix.SMMix', tokens=tokens))
+    assert model.learned['smmix'].in_features == width
+    classifier(parts, dict(type='mmmix.RecursiveMix', consistency=0.5))
+    with torch.no_grad():
+        losses = model.loss(torch.rand(2, 3, 224, 224), data(2)['data_samples'])
+    assert float(losses['loss_tokens']) > 0 and float(losses['loss_consistency']) >= 0
 
 
 def test_smmix_on_swin_and_without_losses() -> None:

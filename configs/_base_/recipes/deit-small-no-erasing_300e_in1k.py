@@ -1,0 +1,6 @@
+_base_ = [
+    '../models/deit_small_in1k.py',
+    '../datasets/imagenet_bs128_deit_no_erasing.py',
+    '../schedules/adamw_bs1024_300e.py',
+    '../default_runtime.py',
+]
