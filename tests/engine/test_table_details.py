@@ -1,11 +1,22 @@
 """Bounds, rounding, and what ranks go on from after a resume."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import torch
+from hard_runs import PACK, greys
 from mmengine import dist
+from mmengine.dataset import Compose, pseudo_collate
+from mmpretrain.registry import DATASETS
+from networks import RESNET, classifier
+from torch.utils.data import DataLoader
 
+from mmmix import MixVisualizationHook
 from mmmix.engine import HardSampleTable
 from mmmix.engine.agreement import SharedTable
+from mmmix.engine.sampling import iterations_per_pass
+from mmmix.engine.training_scan import scan
 
 
 @pytest.mark.parametrize(('seen', 'hard'), [(1, 1), (2, 1), (7, 1), (8, 2), (12, 2), (13, 3), (20, 4)])
@@ -36,3 +47,34 @@ def test_ranks_go_on_from_the_saved_table(monkeypatch: pytest.MonkeyPatch) -> No
     expected.load_state_dict(saved)
     expected.update([0, 3], [True, True])
     assert torch.equal(shared.table.seen, expected.seen) and torch.equal(shared.table.missed, expected.missed)
+
+
+@pytest.mark.parametrize(
+    ('samples', 'batch_size', 'ranks', 'iterations'),
+    [(40, 8, 1, 5), (41, 8, 1, 6), (40, 8, 2, 3), (3, 8, 1, 1), (3, 8, 4, 1), (0, 8, 1, 1)],
+)
+def test_iterations_of_a_pass(samples: int, batch_size: int, ranks: int, iterations: int) -> None:
+    loader = SimpleNamespace(dataset=range(samples), batch_size=batch_size, batch_sampler=None)
+    assert iterations_per_pass(loader, ranks) == iterations
+
+
+def test_a_scan_knows_every_sample_and_looks_at_it_as_in_a_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first sample too, and nothing that the preprocessor does in training alone."""
+    model = classifier({**RESNET, 'head': dict(type='mmpretrain.LinearClsHead', num_classes=10, in_channels=64)})
+    modes: list[bool] = []
+    forward = model.data_preprocessor.forward
+
+    def noted(data: dict, training: bool = False) -> dict:
+        modes.append(training)
+        return forward(data, training)
+
+    monkeypatch.setattr(model.data_preprocessor, 'forward', noted)
+    dataset: Any = DATASETS.build(greys(10, pipeline=PACK))
+    loader: Any = DataLoader(dataset, batch_size=4, collate_fn=pseudo_collate)
+    idx, missed = scan(model, loader, Compose(PACK))
+    assert idx.tolist() == list(range(10)) and missed.dtype == torch.bool and len(missed) == 10
+    assert modes == [False] * 3
+
+
+def test_pictures_of_mixes_come_every_thousand_iterations() -> None:
+    assert MixVisualizationHook().interval == 1000 and MixVisualizationHook().rows == 6

@@ -25,7 +25,7 @@ class Strangers(Partners):
 def biased() -> Any:
     """A SUMix network whose predictions differ from image to image, for partners from outside the batch."""
     torch.manual_seed(3)
-    head = {**SUMIX['head'], 'clean_pass': 'detached'}
+    head: Any = dict(SUMIX['head'], clean_pass='detached')  # type: ignore[call-overload]
     model = classifier({**SUMIX, 'head': head}, augments=dict(type='mmmix.CutMix', partners=Strangers()))
     with torch.no_grad():
         model.head.fc.weight.mul_(50)
@@ -49,7 +49,7 @@ def test_hardness_is_that_of_the_batch_where_the_pass_covers_the_pool() -> None:
 
 def test_a_pass_over_the_pool_serves_all_who_ask() -> None:
     """A guide that looks at partners and a head that does: one pass of all rows, whoever asks first."""
-    head = {**SUMIX['head'], 'clean_pass': 'detached'}
+    head: Any = dict(SUMIX['head'], clean_pass='detached')  # type: ignore[call-overload]
     augment = dict(type='mmmix.SaliencyMix', guide=dict(type='mmmix.InputGradient'), partners=Strangers())
     model = classifier({**SUMIX, 'head': head}, augments=augment)
     passes = count_passes(model)
