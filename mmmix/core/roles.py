@@ -120,6 +120,17 @@ class Partners(Part, abstract=True):
             mix (Mix): The batch as it was mixed, or left unmixed.
         """
 
+    def state_dict(self) -> dict[str, Any]:
+        """What is remembered from step to step, in tensors and plain types, for :class:`mmmix.RandomStateHook`."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what :meth:`state_dict` of the same partners gave; tensors may come from another device.
+
+        Args:
+            state (dict[str, Any]): What they remembered.
+        """
+
 
 class Permutation(Partners):
     """A random permutation of the batch, as in Mixup and CutMix: an image may meet itself.

@@ -1,5 +1,7 @@
 """Class activation maps."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,7 +19,8 @@ class ClassActivation(Guide):
     `Learning Deep Features for Discriminative Localization <https://arxiv.org/abs/1512.04150>`_. The map
     :math:`\sum_k w_{ck} f_k` of class c is brought to a minimum of 0 and to the images' size bilinearly; adding a
     constant leaves the order of equal boxes as it is. Forward only, in eval mode, in the step's one clean pass where
-    that is still to run. In a network that ends in tokens (N, L, C) the patches are taken as a map.
+    that is still to run. In a network that ends in tokens (N, L, C) the patches are taken as a map; a ViT has them and
+    its linear layer elsewhere: ``at='backbone.ln1', classifier='head.layers.head'``.
 
     Raises:
         ValueError: If an argument is out of range, a module is missing, or its width does not fit the linear layer.
@@ -62,12 +65,7 @@ class ClassActivation(Guide):
     def __call__(self, images: Tensor, scores: Tensor | None = None) -> Tensor:
         """Rate every pixel; see :meth:`Guide.__call__`."""
         model = self.require_model()
-        linear = module_at(model, self.classifier)
-        if not isinstance(linear, nn.Linear):
-            raise ValueError(
-                f"ClassActivation: '{self.classifier}' is a {type(linear).__name__}: name the linear layer that rates "
-                'the pooled features in `classifier`.'
-            )
+        linear = self.linear_of(model)
         size = images.shape[-2:]
         with without_autocast(images):
             dtype = linear.weight.dtype
@@ -77,7 +75,7 @@ class ClassActivation(Guide):
                 raise ValueError(
                     f"ClassActivation: '{self.at}' takes no part in the forward pass: name another module."
                 )
-            maps = as_map(last_tensor(heard[-1], lambda tensor: tensor.ndim in (3, 4)), *size).float()
+            maps = as_map(self.features_in(heard[-1]), *size).float()
             if maps.shape[1] != linear.in_features:
                 raise ValueError(
                     f"ClassActivation: '{self.at}' has {maps.shape[1]} channels but '{self.classifier}' takes "
@@ -92,3 +90,41 @@ class ClassActivation(Guide):
             found = torch.einsum('nc,nchw->nhw', rows, maps)[:, None]
             found = found - found.amin((2, 3), keepdim=True)
             return F.interpolate(found, size, mode='bilinear', align_corners=False)
+
+    def check_model(self, model: Any) -> None:
+        """Refuse a network that has its linear layer, or its last feature map, elsewhere."""
+        self.linear_of(model)
+        module_at(model, self.at)
+
+    def linear_of(self, model: Any) -> nn.Linear:
+        """The linear layer that rates the pooled features."""
+        try:
+            linear = module_at(model, self.classifier)
+        except ValueError as error:
+            raise ValueError(f'ClassActivation: {str(error).rstrip(".")}: {elsewhere(model)}') from None
+        if not isinstance(linear, nn.Linear):
+            raise ValueError(
+                f"ClassActivation: '{self.classifier}' is a {type(linear).__name__}, no linear layer: "
+                f'{elsewhere(model)}'
+            )
+        return linear
+
+    def features_in(self, output: Any) -> Tensor:
+        """The feature map or the tokens in what the module at ``at`` gave."""
+        try:
+            return last_tensor(output, lambda tensor: tensor.ndim in (3, 4))
+        except ValueError:
+            raise ValueError(
+                f"ClassActivation: '{self.at}' gives neither a feature map (N, C, H, W) nor tokens (N, L, C): name the "
+                "module that does in `at`, in a ViT at='backbone.ln1'."
+            ) from None
+
+
+def elsewhere(model: Any) -> str:
+    """What to write where a network does not end in a feature map and a layer ``head.fc``, for the error."""
+    head = getattr(model, 'head', None)
+    found = [] if head is None else [path for path, part in head.named_modules() if isinstance(part, nn.Linear)]
+    named = f', here classifier={f"head.{found[-1]}"!r}' if found else ''
+    tokens = hasattr(getattr(model, 'backbone', None), 'ln1')
+    where = ", here at='backbone.ln1'" if tokens else ''
+    return f'name the linear layer in `classifier`{named}, and the last feature map or tokens in `at`{where}.'

@@ -6,36 +6,38 @@ from torch import Tensor
 from ..core.fields import several
 from ..core.roles import Guide
 from ..ops.devices import without_autocast
-from ..ops.maps import bounds
+from ..ops.maps import binomial_blurred, centre_surround, grey_of, relative_to_peak
 
 
 class FineGrained(Guide):
     """Fine-grained saliency: how far each pixel departs from its surround, at several scales.
 
     `Human detection using a mobile platform and novel features derived from a visual saliency mechanism
-    <https://doi.org/10.1016/j.imavis.2009.06.006>`_, the detector that SaliencyMix takes from OpenCV. It looks at the
-    image alone. The image is made grey; at each scale the surround is the mean over a square around the pixel without
-    the pixel, clipped at the border, from one integral image; brighter and darker pixels count alike, and scales are
-    added. Batched on the images' device, without OpenCV.
+    <https://doi.org/10.1016/j.imavis.2009.06.006>`_ (Montabone and Soto), the detector that SaliencyMix takes from
+    OpenCV, as OpenCV works it out, batched on the images' device and without OpenCV. It looks at the image alone. Grey
+    (.299, .587, .114 of red, green, blue) is smoothed twice by (1, 2, 1) / 4 along both sides. At each scale the
+    surround of a pixel is the mean over a square of ``2 * radius`` pixels, clipped at the border, without the pixel,
+    from one integral image. Pixels brighter and pixels darker than their surround are added up over the scales in two
+    maps, each map is divided by its peak, and they are added.
 
-    The radii and the mean without the centre were read in OpenCV's source (``staticSaliencyFineGrained.cpp`` in
-    opencv_contrib), not in the paper; nothing was compared with OpenCV's output. Deviations from it: grey is the plain
-    mean of the channels and is not blurred first (there twice, by a Gaussian of 3 x 3); the square is centred,
-    ``2 * radius + 1`` on a side (there ``2 * radius``, half a pixel to the lower right); responses are in floating
-    point (there cut to whole numbers at each scale); and those to brighter and to darker centres are added as they are
-    (there each is brought to 0..255 first).
+    Deviations from OpenCV: it rounds grey, each response and each map to whole numbers of 0..255, this is in floating
+    point; of images that are normalised, grey is that of the normalised channels; images that do not have three
+    channels become grey by their plain mean. Over 2,000 CIFAR-10 images the correlation of the maps is .9997 on
+    average, and the peak lies within 3 pixels of OpenCV's in 96 %; in the others OpenCV's own map is at least .976 of
+    its peak there, so that rounding decides (``benchmarks/fidelity.md``).
+
+    SaliencyMix's authors hand *normalised float* images to OpenCV, which reads bytes: what they get is hardly related
+    to the image (its peak lies within 3 pixels of the one of the image in 5 %, as chance has it).
 
     Example:
         >>> import torch
         >>> from mmmix import FineGrained
-        >>> images = torch.zeros(1, 3, 32, 32)
-        >>> images[..., 8, 20] = 1
-        >>> int(FineGrained()(images).flatten().argmax()) == 8 * 32 + 20
-        True
+        >>> FineGrained()(torch.rand(2, 3, 32, 24)).shape
+        torch.Size([2, 1, 32, 24])
     """
 
     radii: tuple[int, ...] = several(
-        default=(12, 24, 28, 48, 56, 112),
+        default=(12, 24, 48, 28, 56, 112),
         least=1,
         doc="Half the sides of the surrounds in pixels, by default OpenCV's.",
     )
@@ -44,15 +46,9 @@ class FineGrained(Guide):
     def __call__(self, images: Tensor, scores: Tensor | None = None) -> Tensor:
         """Rate every pixel; see :meth:`Guide.__call__`."""
         with without_autocast(images):
-            grey = images.double().mean(1)
-            n, height, width = grey.shape
-            integral = grey.new_zeros(n, height + 1, width + 1)
-            integral[:, 1:, 1:] = grey.cumsum(1).cumsum(2)
-            found = torch.zeros_like(grey)
-            for radius in self.radii:
-                (top, bottom), (left, right) = (bounds(side, radius, grey.device) for side in (height, width))
-                rows = integral.index_select(1, bottom) - integral.index_select(1, top)
-                sums = rows.index_select(2, right) - rows.index_select(2, left)
-                area = (bottom - top)[:, None] * (right - left)[None, :]
-                found += (grey - (sums - grey) / (area - 1).clamp(min=1)).abs()
-            return found[:, None].float()
+            grey = grey_of(images)
+            smooth = binomial_blurred(binomial_blurred(grey))
+            brighter, darker = centre_surround(smooth, self.radii)
+            # Nothing stands out of a flat image but what rounding leaves.
+            floor = 1e-9 * grey.abs().amax((1, 2), keepdim=True)
+            return (relative_to_peak(brighter, floor) + relative_to_peak(darker, floor))[:, None].float()

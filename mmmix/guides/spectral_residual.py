@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..core.fields import number, whole
+from ..core.fields import choice, flag, number, whole
 from ..core.roles import Guide
 from ..ops.devices import without_autocast
 from ..ops.maps import blurred, spectral_residual
@@ -16,8 +16,8 @@ class SpectralResidual(Guide):
     `Saliency Detection: A Spectral Residual Approach <https://doi.org/10.1109/CVPR.2007.383267>`_. It looks at the
     image alone: no model, no label. The image is made grey (the mean of its channels) and shrunk so that its longer
     side is ``size``; R is the logarithm of its Fourier amplitude minus its 3 x 3 mean, and the map is
-    :math:`|F^{-1}(\exp(R + iP))|^2` with the phase P, smoothed by a Gaussian and mapped back bilinearly. Any height and
-    width, batched on the images' device, float32.
+    :math:`|F^{-1}(\exp(R + iP))|^2` with the phase P (or its root, see ``squared``), smoothed by a Gaussian and mapped
+    back bilinearly. Any height and width, batched on the images' device, float32.
 
     Deviations from the authors' code: their Gaussian window has an even width of 10, ours is odd (9); the longer side
     and not the width becomes 64, and smaller images are not enlarged.
@@ -35,6 +35,16 @@ class SpectralResidual(Guide):
 
     size: int = whole(default=64, least=4, doc='The longer side at which the spectrum is taken, at most.')
     sigma: float = number(default=2.5, above=0, doc='Standard deviation of the Gaussian, in pixels at that size.')
+    kernel: int = whole(default=9, least=1, odd=True, doc='Side of the Gaussian in pixels, 1 for none.')
+    border: str = choice(
+        'replicate',
+        'reflect',
+        default='replicate',
+        doc="Beyond the border the Gaussian sees ``'replicate'``, the edge, ``'reflect'``, the image mirrored.",
+    )
+    squared: bool = flag(
+        default=True, doc="Whether the image of the residual is squared, as in the paper; GuidedMixup's authors do not."
+    )
 
     @torch.no_grad()
     def __call__(self, images: Tensor, scores: Tensor | None = None) -> Tensor:
@@ -45,7 +55,8 @@ class SpectralResidual(Guide):
             if max(size) > self.size:
                 small = [max(1, round(side * self.size / max(size))) for side in size]
                 grey = F.interpolate(grey, small, mode='bilinear', align_corners=False, antialias=True)
-            found = blurred(spectral_residual(grey), self.sigma)
+            found = spectral_residual(grey)
+            found = blurred(found if self.squared else found.sqrt(), self.sigma, self.kernel // 2, self.border)
             return (
                 found if found.shape[-2:] == size else F.interpolate(found, size, mode='bilinear', align_corners=False)
             )

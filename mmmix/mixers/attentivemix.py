@@ -24,13 +24,9 @@ class AttentiveMix(GuidedMixer):
 
     Example:
         >>> import torch
-        >>> from mmmix import AttentiveMix
-        >>> net = dict(
-        ...     type='mmpretrain.ImageClassifier',
-        ...     backbone=dict(type='mmpretrain.ResNet_CIFAR', depth=18, base_channels=8, stem_channels=8),
-        ... )
-        >>> guide = dict(type='mmmix.Teacher', model=net, checkpoint=False, size=32)
-        >>> mix = AttentiveMix(guide=guide, grid=4, top_k=6).mix(torch.rand(4, 3, 16, 16), torch.eye(4))
+        >>> from mmmix import AttentiveMix, SpectralResidual
+        >>> mixer = AttentiveMix(guide=SpectralResidual(), grid=4, top_k=6)
+        >>> mix = mixer.mix(torch.rand(4, 3, 16, 16), torch.eye(4))
         >>> mix.lam * 16
         tensor([6., 6., 6., 6.])
     """
@@ -42,12 +38,7 @@ class AttentiveMix(GuidedMixer):
     )
     grid: int = whole(default=7, least=1, doc='Cells a side, best as many as the guide has.')
     top_k: int | None = whole(
-        default=None,
-        least=1,
-        optional=True,
-        none='as many as the drawn share says',
-        like=6,
-        doc='How many cells stay, at most ``grid ** 2``.',
+        default=None, least=1, optional=True, like=6, none='by the drawn share', doc='How many cells stay.'
     )
 
     def __post_init__(self) -> None:

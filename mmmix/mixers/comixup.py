@@ -5,14 +5,15 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ..core import Built, Guide, GuidedMixer, Labels, Mix, Partners, Permutation
+from ..core import Built, Guide, Labels, Mix, Partners, Permutation
+from ..core.clean_loss import CleanLossMixer
 from ..core.fields import again, number, settled, state, whole
 from ..ops.cells import cells_of, cells_to_pixels, pixels_to_cells, shares_of_cells
 from ..ops.potts import PottsField, label_counts, own_first
 from .puzzlemix import loss_gradient
 
 
-class CoMixup(GuidedMixer, first=('alpha',)):
+class CoMixup(CleanLossMixer, first=('alpha',)):
     r"""Co-Mixup: the cells of several outputs are taken from as many inputs, salient and diverse at once.
 
     `Co-Mixup: Saliency Guided Joint Mixup with Supermodular Diversity <https://arxiv.org/abs/2102.03065>`_. The batch
@@ -28,7 +29,10 @@ class CoMixup(GuidedMixer, first=('alpha',)):
     Deviations from the authors' code: all parts of a batch are solved at once on the device, by sweeps over a
     chessboard from several starts in place of graph cuts; cells show one input, never the mean of two; outputs
     that show the same inputs are not told apart; labels go into the head's own loss, not into a binary cross entropy of
-    the softmax. Their extra loss on clean images is not here.
+    the softmax. With fine-grained saliency on CIFAR-10 the strongest input of an output has .60 of it on average (.18
+    its deviation), theirs .58 (.14), and 7 % of our outputs hold one input, 6 % of theirs (``benchmarks/fidelity.md``).
+    The authors train with ``clean_lam=1``, which stands beside the head's loss here; their salience then comes from the
+    same pass in train mode, and so does ours.
 
     Example:
         >>> import torch

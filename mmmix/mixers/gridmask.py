@@ -13,7 +13,7 @@ class GridMask(Filling):
     r"""GridMask: a turned grid of squares is erased from each image.
 
     `GridMask Data Augmentation <https://arxiv.org/abs/2001.04086>`_. In units of ``d`` pixels, ``d`` uniform in
-    ``d_range``, a stripe of ``round(ratio * d)`` rows and one of as many columns stay, and the square between them is
+    ``d_range``, a stripe of ``ceil(ratio * d)`` rows and one of as many columns stay, and the square between them is
     erased; offset and angle of the grid are uniform. The label stays.
 
     Deviations from the authors' code: the grid is computed at every pixel, not drawn and turned as a picture, so that
@@ -66,7 +66,7 @@ class GridMask(Filling):
         short = min(height, width)
         low, high = self.d_range or (max(2, round(short * 96 / 224)), max(2, short))
         unit = low + (torch.rand(n, device=own.device) * (high + 1 - low)).floor().clamp(max=high - low)
-        stripe = (unit * self.ratio + 0.5).floor()
+        stripe = (unit.double() * self.ratio).ceil().float()
         shift_y, shift_x = (torch.rand(2, n, device=own.device) * unit).floor()
         angle = torch.rand(n, device=own.device) * (self.rotate * torch.pi / 180)
         mask = grid_mask(height, width, unit, stripe, shift_y, shift_x, angle)

@@ -11,17 +11,23 @@ from ..ops.maps import smoothed
 from ..partners import SaliencyCycle
 
 
+def authors_residual() -> SpectralResidual:
+    """The authors' spectral residual: not squared, at most 128 pixels wide, and blurred once before the mixer does."""
+    return SpectralResidual(size=128, sigma=3.0, kernel=7, border='reflect', squared=False)
+
+
 class GuidedMixup(RatiolessMixer, GuidedMixer):
     r"""GuidedMixup: pixels are mixed by how salient they are in both images; images meet whose salience lies apart.
 
     `GuidedMixup: An Efficient Mixup Strategy Guided by Saliency Maps <https://arxiv.org/abs/2306.16612>`_. The guide's
     maps are blurred and divided by their sums; the own share of a pixel is ``s_own / (s_own + s_partner)``, and the
     labels are the mean of the mask. Partners form one cycle through the batch: from the two images whose maps are
-    farthest apart (Euclidean) it goes on to the farthest one that is left. With the spectral residual this is the
-    paper's Guided-SR, with :class:`InputGradient` its Guided-AP; the authors mix with ``prob`` 0.5 and 0.8.
+    farthest apart (Euclidean) it goes on to the farthest one that is left. The default guide is the paper's Guided-SR;
+    ``InputGradient(target='loss', reduction='rms')`` is its Guided-AP. The authors mix with ``prob`` 0.5 and 0.8.
 
-    Deviations from the authors' code: a pixel that matters in neither image is shared equally; the cycle is found on
-    the device. Given a batch nothing is random; ``partners`` replaces the cycle.
+    Deviations from the authors' code: the default guide takes the mean of the channels for grey, where theirs has
+    their luma; a pixel that matters in neither image is shared equally; the cycle is found on the device, through the
+    whole batch (theirs in parts of ``m_part``). Given a batch nothing is random; ``partners`` replaces the cycle.
 
     Example:
         >>> import torch
@@ -31,7 +37,12 @@ class GuidedMixup(RatiolessMixer, GuidedMixer):
         [0, 1, 2, 3]
     """
 
-    guide: Built[Guide] = again(default=None, stands_for=SpectralResidual)
+    guide: Built[Guide] = again(
+        default=None,
+        stands_for=authors_residual,
+        none="the authors' spectral residual, ``SpectralResidual(size=128, sigma=3.0, kernel=7, border='reflect', "
+        'squared=False)``',
+    )
     kernel: int = whole(
         default=7,
         least=1,

@@ -19,8 +19,7 @@ class RandomErasing(Eraser):
 
     `Random Erasing Data Augmentation <https://arxiv.org/abs/1708.04896>`_. The area is uniform, the logarithm of the
     ratio of height to width too, and the box lies whole in the image; the label stays. A box that does not fit is drawn
-    again, up to ten times, all at once here, as in torchvision, whose ranges and order of steps these are. Boxes are
-    drawn on the images' device.
+    again, up to ten times, all at once here, as in torchvision, whose ranges and order of steps these are.
 
     Deviations: the paper fills with values uniform in [0, 255] before normalisation, here noise is standard normal
     after it, as in torchvision and mmpretrain; the paper draws the ratio itself uniformly.
@@ -33,9 +32,7 @@ class RandomErasing(Eraser):
         True
     """
 
-    scale: tuple[float, float] = span(
-        default=(0.02, 0.33), above=0, most=1, doc='Range of the erased share of the area.'
-    )
+    scale: tuple[float, float] = span(default=(0.02, 0.33), above=0, most=1, doc='Range of the erased area share.')
     ratio: tuple[float, float] = span(default=(0.3, 3.3), above=0, doc='Range of height / width.')
     fill: float | str = again(default='random', doc="``'random'`` for noise in every pixel, or a number.")
     prob: float = again(default=0.5)

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from ..core import WholeMixer
-from ..core.fields import choice, number, span
+from ..core.fields import choice, flag, number, span
+from ..ops.boxes import Box, Side
 from ..ops.draws import beta
 
 
@@ -12,20 +13,21 @@ class ResizeMix(WholeMixer):
     r"""ResizeMix: the whole partner is made smaller and pasted somewhere, so that no part of it is missing.
 
     `ResizeMix: Mixing Data with Preserved Object Information and True Labels <https://arxiv.org/abs/2012.11101>`_. The
-    partner is resized to ``tau`` times the height and the width, ``tau`` uniform in ``scope``, and pasted with a
-    uniform centre. At the border it is cut off, not squeezed, and the labels follow the area that is left.
+    partner is resized to ``tau`` times the height and the width, sides rounded down, ``tau`` uniform in ``scope``, and
+    pasted around a uniform centre. A box that would stick out of the image is shifted inside, so that the whole partner
+    shows, and the label is exactly 1 minus the area that was pasted. ``inside=False`` leaves the box where it fell: the
+    border cuts the partner off, as it does CutMix's box.
 
-    Deviations from the authors' code: they place the box inside the image, always whole; here its centre is uniform, as
-    in CutMix. They draw a place for each image and one ``tau`` for the batch; here ``'batch'`` draws one of both and
-    ``'elem'`` one of both for each image. They resize with ``'nearest'``; mmpretrain's ResizeMix, ours too, defaults to
-    ``'bilinear'``. Neither filters before it makes images smaller, and neither does this.
+    Deviations from the authors' code: they draw a place for each image and one ``tau`` for the batch; here ``'batch'``
+    draws one of both and ``'elem'`` one of both for each image. They resize with ``'nearest'``; mmpretrain's ResizeMix,
+    ours too, defaults to ``'bilinear'``. Neither filters before it makes images smaller, and neither does this.
 
     Example:
         >>> import torch
         >>> from mmmix import ResizeMix
         >>> mix = ResizeMix(scope=(0.5, 0.5)).mix(torch.rand(4, 3, 8, 8), torch.eye(4))
-        >>> bool((mix.lam_partner <= 0.25).all())
-        True
+        >>> mix.lam
+        tensor([0.7500, 0.7500, 0.7500, 0.7500])
     """
 
     scope: tuple[float, float] = span(default=(0.1, 0.8), above=0, most=1, doc='The range of ``tau``.')
@@ -37,6 +39,10 @@ class ResizeMix(WholeMixer):
         doc='If given, ``tau`` follows Beta(alpha, alpha), and draws outside ``scope`` are replaced by uniform ones, '
         "as in OpenMixup's ``use_alpha``.",
     )
+    inside: bool = flag(
+        default=True,
+        doc='Whether a box that would stick out of the image is shifted inside; otherwise the border cuts it off.',
+    )
     interpolation: str = choice('bilinear', 'nearest', default='bilinear', doc="``'bilinear'`` or ``'nearest'``.")
 
     def sample_share(self, count: int, device: torch.device) -> Tensor:
@@ -47,3 +53,20 @@ class ResizeMix(WholeMixer):
             drawn = beta(self.alpha, count, device)
             tau = torch.where((drawn >= low) & (drawn <= high), drawn, tau)
         return 1 - tau**2
+
+    def boxes(self, share: Tensor | float, height: int, width: int) -> Box:
+        """Boxes around a uniform centre, shifted inside the image unless they are to be cut off."""
+        top, bottom, left, right = super().boxes(share, height, width)
+        if not self.inside:
+            return top, bottom, left, right
+        return *shifted_inside(top, bottom, height), *shifted_inside(left, right, width)
+
+
+def shifted_inside(first: Side, beyond: Side, size: int) -> tuple[Side, Side]:
+    """Rows ``[first, beyond)`` moved as little as it takes to lie in ``[0, size)``; there are at most ``size``."""
+    count = beyond - first
+    if isinstance(first, Tensor):
+        first = torch.minimum(first.clamp(min=0), size - count)
+    else:
+        first = min(max(first, 0), size - count)
+    return first, first + count

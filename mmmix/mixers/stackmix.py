@@ -57,7 +57,7 @@ class StackMix(RatiolessMixer):
         shape[dim] = first.shape[dim] + second.shape[dim]
         own_side = torch.arange(shape[dim], device=images.device).view(shape) < first.shape[dim]
         mixed = torch.cat([first, second], dim)
-        if share.device.type != 'cpu' or share.numel() > 1:
+        if self.lam_mode == 'elem':
             alone = (share == 1)[:, None, None, None]
             mixed = choose(alone, images if self.keep_size else torch.cat([images, images], dim), mixed)
             own_side = own_side | alone

@@ -19,6 +19,29 @@ def send(values: Tensor, device: torch.device) -> Tensor:
     return values.pin_memory().to(device, non_blocking=True)
 
 
+class Arriving:
+    """A small tensor on its way to the host, without anybody waiting: ask for it a step later.
+
+    Args:
+        values (Tensor): What is sent; it is copied in the order of the device's other work.
+    """
+
+    def __init__(self, values: Tensor):
+        self._values = values
+        self._event: torch.cuda.Event | None = None
+        if values.is_cuda:
+            self._values = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+            self._values.copy_(values, non_blocking=True)
+            self._event = torch.cuda.Event()
+            self._event.record()
+
+    def known(self) -> Tensor:
+        """The values on the host; waits for what is still on its way."""
+        if self._event is not None:
+            self._event.synchronize()
+        return self._values
+
+
 def without_autocast(tensor: Tensor) -> AbstractContextManager:
     """A context in which nothing on the tensor's device is autocast; for nothing where nothing is."""
     kind = tensor.device.type

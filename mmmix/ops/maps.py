@@ -1,5 +1,6 @@
 """Maps of importance: found in images, smoothed, and compared."""
 
+from collections.abc import Sequence
 from math import exp
 
 import torch
@@ -20,19 +21,67 @@ def spectral_residual(grey: Tensor) -> Tensor:
     return torch.fft.ifft2(torch.polar(residual.exp(), spectrum.angle())).abs().square()
 
 
-def blurred(maps: Tensor, sigma: float, radius: int = 4) -> Tensor:
-    """Gaussian smoothing of ``(N, 1, H, W)`` maps; beyond the border the edge goes on."""
+def blurred(maps: Tensor, sigma: float, radius: int = 4, border: str = 'replicate') -> Tensor:
+    """Gaussian smoothing of ``(N, 1, H, W)`` maps; beyond the border the edge goes on, or the map is mirrored.
+
+    A mirrored map reaches no farther than it has pixels.
+    """
+    if border == 'reflect':
+        radius = min(radius, min(maps.shape[-2:]) - 1)
     offset = torch.arange(-radius, radius + 1, device=maps.device, dtype=maps.dtype)
     kernel = torch.exp(-offset.square() / (2 * sigma**2))
     kernel = kernel / kernel.sum()
-    padded = F.pad(maps, (radius,) * 4, mode='replicate')
+    padded = F.pad(maps, (radius,) * 4, mode=border)
     return F.conv2d(F.conv2d(padded, kernel.view(1, 1, -1, 1)), kernel.view(1, 1, 1, -1))
 
 
-def bounds(side: int, radius: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """First and last-plus-one index of the window around each position, clipped at the border."""
-    place = torch.arange(side, device=device)
-    return (place - radius).clamp(min=0), (place + radius + 1).clamp(max=side)
+def grey_of(images: Tensor) -> Tensor:
+    """Grey images, ``(N, H, W)``, float64: the luma of three channels (red, green, blue), else the mean of them all."""
+    images = images.double()
+    if images.shape[1] != 3:
+        return images.mean(1)
+    red, green, blue = images.unbind(1)
+    return 0.299 * red + 0.587 * green + 0.114 * blue
+
+
+def binomial_blurred(grey: Tensor) -> Tensor:
+    """Images ``(N, H, W)`` smoothed by (1, 2, 1) / 4 along both sides, and mirrored at the pixels of the border."""
+    for dim in (1, 2):
+        last = grey.shape[dim] - 1
+        place = torch.arange(last + 1, device=grey.device)
+        before, after = (place - 1).abs().clamp(max=last), (last - (last - 1 - place).abs()).clamp(min=0)
+        grey = grey / 2 + (grey.index_select(dim, before) + grey.index_select(dim, after)) / 4
+    return grey
+
+
+def centre_surround(grey: Tensor, radii: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """How much brighter, and how much darker, pixels of ``(N, H, W)`` are than their surrounds, summed over scales.
+
+    The surround is the mean over rows and columns ``centre - radius + 1 .. centre + radius``, clipped at the border,
+    without the centre.
+    """
+    n, height, width = grey.shape
+    integral = grey.new_zeros(n, height + 1, width + 1)
+    integral[:, 1:, 1:] = grey.cumsum(1).cumsum(2)
+    brighter, darker = torch.zeros_like(grey), torch.zeros_like(grey)
+    for radius in radii:
+        places = (torch.arange(side, device=grey.device) for side in (height, width))
+        (top, bottom), (left, right) = (
+            ((place - radius + 1).clamp(min=0), (place + radius + 1).clamp(max=len(place))) for place in places
+        )
+        rows = integral.index_select(1, bottom) - integral.index_select(1, top)
+        sums = rows.index_select(2, right) - rows.index_select(2, left)
+        others = (bottom - top)[:, None] * (right - left)[None, :] - 1
+        response = torch.where(others > 0, grey - (sums - grey) / others.clamp(min=1), 0.0)
+        brighter += response.clamp(min=0)
+        darker -= response.clamp(max=0)
+    return brighter, darker
+
+
+def relative_to_peak(maps: Tensor, floor: Tensor) -> Tensor:
+    """Each map of ``(N, H, W)`` divided by its largest value; one whose peak is not above ``floor`` becomes 0."""
+    peak = maps.amax((1, 2), keepdim=True)
+    return torch.where(peak > floor, maps / peak.clamp(min=torch.finfo(maps.dtype).tiny), 0.0)
 
 
 def smoothed(maps: Tensor, kernel: int, blur: float) -> Tensor:

@@ -19,6 +19,19 @@ def low_frequency_field(count: int, height: int, width: int, decay_power: float,
     return torch.fft.irfft2(torch.view_as_complex(noise), s=(height, width))
 
 
+def two_columns_field(count: int, height: int, width: int, decay_power: float, device: torch.device) -> Tensor:
+    """Random images with two frequencies from left to right, as FMix's code makes them: ``(count, H, W)``, float32.
+
+    Of the horizontal frequencies 0 and 1 each vertical frequency has a real part with the spectrum of ``k / W`` and an
+    imaginary one with that of ``hypot(k / W, 1 / H)``, ``k`` from 0 to half of ``W``.
+    """
+    along = torch.fft.fftfreq(width, device=device)[: width // 2 + 1 + width % 2].abs()
+    parts = torch.stack([along, (along**2 + 1 / height**2).sqrt()], 1).clamp_(min=1 / max(height, width))
+    noise = torch.randn(count, len(along), 2, 2, device=device) / parts[:, None] ** decay_power
+    columns = torch.fft.ifft(torch.view_as_complex(noise), n=height, dim=1)
+    return torch.fft.irfft(columns, n=width, dim=2)
+
+
 def top_share(values: Tensor, share: Tensor, max_soft: float = 0.0) -> Tensor:
     """A mask of the largest values of each row.
 

@@ -212,11 +212,11 @@ def test_positions_are_what_they_were() -> None:
     for kind, names in (
         (Mixup, 'alpha prob lam_mode partners'),
         (CutMix, 'alpha prob lam_mode partners keep labels check_finite'),
-        (FMix, 'alpha decay_power max_soft prob'),
+        (FMix, 'alpha decay_power max_soft'),
         (GridMix, 'grid alpha prob lam_mode'),
         (HardMix, 'alpha prob lam_mode guide partners keep labels'),
         (KeepCutout, 'guide tau length fill prob lam_mode'),
-        (mmmix.TokenMix, 'patch_size share min_tokens ratio guide alpha'),
+        (mmmix.TokenMix, 'patch_size share min_tokens ratio guide'),
         (mmmix.RandomErasing, 'scale ratio fill prob lam_mode keep'),
         (mmmix.SelectiveCut, 'guide tau'),
         (mmmix.HardPool, 'size min_size prob dtype'),

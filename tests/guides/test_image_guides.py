@@ -41,22 +41,41 @@ def test_spectral_residual_finds_what_stands_out() -> None:
         assert top - 6 <= y <= top + 16 and left - 6 <= x <= left + 16
 
 
+def plain_fine_grained(image: np.ndarray, radii: tuple[int, ...]) -> np.ndarray:
+    """What OpenCV's static fine-grained saliency does to one ``(3, H, W)`` image, in loops and without its rounding."""
+    grey = 0.299 * image[0] + 0.587 * image[1] + 0.114 * image[2]
+    height, width = grey.shape
+    for _ in range(2):
+        padded = np.pad(grey, 1, mode='reflect')
+        rows = [padded[y] + 2 * padded[y + 1] + padded[y + 2] for y in range(height)]
+        grey = np.array([[row[x] + 2 * row[x + 1] + row[x + 2] for x in range(width)] for row in rows]) / 16
+    brighter, darker = np.zeros_like(grey), np.zeros_like(grey)
+    for radius in radii:
+        for y in range(height):
+            for x in range(width):
+                around = grey[max(y - radius + 1, 0) : y + radius + 1, max(x - radius + 1, 0) : x + radius + 1]
+                response = grey[y, x] - (around.sum() - grey[y, x]) / (around.size - 1)
+                brighter[y, x] += max(response, 0)
+                darker[y, x] += max(-response, 0)
+    return brighter / brighter.max() + darker / darker.max()
+
+
 def test_fine_grained_is_that_of_plain_loops() -> None:
-    grey = np.random.default_rng(0).random((9, 7))
-    expected = np.zeros_like(grey)
-    for radius in (2, 5):
-        for y in range(9):
-            for x in range(7):
-                around = grey[max(y - radius, 0) : y + radius + 1, max(x - radius, 0) : x + radius + 1]
-                surround = (around.sum() - grey[y, x]) / (around.size - 1)
-                expected[y, x] += max(grey[y, x] - surround, 0) + max(surround - grey[y, x], 0)
-    found = FineGrained(radii=(2, 5))(torch.from_numpy(grey).float()[None, None].expand(2, 3, -1, -1))
-    np.testing.assert_allclose(found[1, 0].numpy(), expected, rtol=1e-4, atol=1e-5)
+    images = np.random.default_rng(0).normal(size=(2, 3, 9, 7))
+    found = FineGrained(radii=(2, 5))(torch.from_numpy(images).float())
+    for image, rated in zip(images, found, strict=True):
+        np.testing.assert_allclose(rated[0].numpy(), plain_fine_grained(image, (2, 5)), rtol=1e-4, atol=1e-5)
+
+
+def test_fine_grained_does_not_see_the_scale_of_pixels() -> None:
+    images = torch.rand(3, 3, 16, 20)
+    torch.testing.assert_close(FineGrained()(images * 40 - 7), FineGrained()(images), rtol=1e-3, atol=1e-4)
+    assert float(FineGrained()(torch.full((1, 3, 16, 16), 0.3)).max()) == 0, 'nothing stands out of a flat image'
 
 
 @pytest.mark.parametrize('guide', [SpectralResidual(), FineGrained()], ids=repr)
 def test_image_guides_take_what_comes(guide) -> None:
-    for shape in ((1, 1, 8, 8), (2, 3, 33, 70), (2, 4, 5, 3)):
+    for shape in ((1, 1, 8, 8), (2, 3, 33, 70), (2, 4, 5, 3), (2, 3, 1, 6), (2, 3, 6, 1), (1, 3, 1, 1)):
         for dtype in (torch.float32, torch.float16):
             maps = guide(torch.rand(shape).to(dtype))
             assert maps.shape == (shape[0], 1, *shape[2:]) and maps.dtype == torch.float32

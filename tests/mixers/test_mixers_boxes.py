@@ -56,13 +56,13 @@ def test_cells_to_pixels_for_any_size() -> None:
 
 
 @pytest.mark.parametrize('mode', ['batch', 'elem'])
-def test_resizemix_crops_at_the_border_and_never_squeezes(mode: str) -> None:
+def test_resizemix_left_where_it_fell_is_cut_off_and_never_squeezed(mode: str) -> None:
     """What is pasted is a window of the partner resized to tau times its size, whatever the border cuts off."""
     torch.manual_seed(2)
     images, scores = torch.rand(8, 3, 20, 14), torch.eye(8)
     sizes = set()
     for _ in range(15):
-        mix = mmmix.ResizeMix(scope=(0.5, 0.5), lam_mode=mode).mix(images, scores)
+        mix = mmmix.ResizeMix(scope=(0.5, 0.5), inside=False, lam_mode=mode).mix(images, scores)
         for i in range(8):
             inside = (mix.mask[i, 0] == 0).nonzero()
             (top, left), (bottom, right) = inside.amin(0).tolist(), (inside.amax(0) + 1).tolist()
@@ -75,6 +75,25 @@ def test_resizemix_crops_at_the_border_and_never_squeezes(mode: str) -> None:
             assert len(inside) == (bottom - top) * (right - left)
             sizes.add((bottom - top, right - left))
     assert (10, 7) in sizes and len(sizes) > 3
+
+
+@pytest.mark.parametrize('mode', ['batch', 'elem'])
+def test_resizemix_shows_the_whole_partner(mode: str) -> None:
+    """The box is shifted inside: floor(tau * side) pixels of it show, and the label is 1 minus their part exactly."""
+    torch.manual_seed(2)
+    images, scores = torch.rand(8, 3, 21, 14), torch.eye(8)
+    small = F.interpolate(images, (10, 7), mode='bilinear', align_corners=False)
+    edges = 0
+    for _ in range(15):
+        mix = mmmix.ResizeMix(scope=(0.5, 0.5), lam_mode=mode).mix(images, scores)
+        assert torch.equal(mix.lam, torch.full((8,), 1 - 70 / (21 * 14)))
+        for i in range(8):
+            (top, left), (bottom, right) = (mix.mask[i, 0] == 0).nonzero().aminmax(dim=0)
+            assert (int(bottom - top), int(right - left)) == (9, 6)
+            pasted = mix.images[i, :, top : bottom + 1, left : right + 1]
+            torch.testing.assert_close(pasted, small[mix.partner[i]], rtol=0, atol=1e-5)
+            edges += int(top) in (0, 11) and int(left) in (0, 7)
+    assert edges > 10, 'what would stick out lies at the border'
 
 
 def test_resizemix_draws_tau_uniformly_in_its_scope() -> None:
@@ -236,6 +255,17 @@ def test_gridmask_upright_equals_the_authors_construction() -> None:
             kept[:, max(0, start + shift_x) : max(0, start + shift_x + stripe)] = True
         found = grid_mask(height, width, *(torch.tensor([float(v)]) for v in (unit, stripe, shift_y, shift_x, 0)))
         assert np.array_equal(found[0, 0].numpy(), kept)
+
+
+def test_gridmask_stripes_are_rounded_up() -> None:
+    """``ceil(ratio * d)`` rows and columns of each unit stay, in double precision as the authors' own."""
+    images = torch.ones(2, 1, 40, 40)
+    for unit in (5, 7, 9, 20):
+        for ratio in (0.3, 0.55, 0.6):
+            mask = mmmix.GridMask(d_range=(unit, unit), ratio=ratio, rotate=0).mix(images, torch.eye(2)).mask[:, 0]
+            assert (mask.amin(2).sum(1) >= (40 // unit) * math.ceil(unit * ratio)).all()
+            period = mask.amin(2)[0, :unit].sum()
+            assert int(period) == math.ceil(unit * ratio), (unit, ratio)
 
 
 def test_gridmask_keeps_as_much_at_any_angle() -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 import mmmix
 from mmmix.core import Guide
 from mmmix.ops.maps import farthest_cycle, smoothed
-from mmmix.ops.masks import low_frequency_field, top_share
+from mmmix.ops.masks import low_frequency_field, top_share, two_columns_field
 
 NET = dict(
     type='mmpretrain.ImageClassifier',
@@ -49,13 +49,41 @@ def test_fmix_field_has_the_spectrum_of_the_paper(size: tuple[int, int]) -> None
 
 
 def test_fmix_masks_are_as_long_as_they_are_wide() -> None:
-    """There are as many edges along rows as along columns; in OpenMixup's copy there are hardly any along rows."""
+    """There are as many edges along rows as along columns."""
     images, scores = torch.rand(600, 1, 32, 32), torch.eye(600)
     mask = mmmix.FMix(alpha=8.0, lam_mode='elem').mix(images, scores).mask
     vertical = (mask[:, :, 1:] != mask[:, :, :-1]).float().mean()
     horizontal = (mask[..., 1:] != mask[..., :-1]).float().mean()
     assert 0.9 < float(vertical / horizontal) < 1.1
     assert float(vertical) < 0.15, 'low frequencies make few edges'
+
+
+@pytest.mark.parametrize('size', [(16, 16), (12, 20), (15, 11)])
+def test_fmix_two_columns_are_that_of_the_authors_rows_and_columns(size: tuple[int, int]) -> None:
+    """Their noise has the axes (row, column, real or imaginary), and they index rows: in plain loops over draws."""
+    height, width = size
+    rng, fields = np.random.default_rng(0), []
+    half = width // 2 + 1 + width % 2
+    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[:half])
+    scale = 1 / np.maximum(frequency, 1 / max(size)) ** 3
+    for _ in range(4000):
+        noise = scale[:, :, None] * rng.standard_normal((height, half, 2))
+        columns = np.fft.ifft(noise[0] + 1j * noise[1], n=height, axis=0)
+        fields.append(np.fft.irfft(columns, n=width, axis=1))
+    expected, _ = spectrum(np.array(fields))
+    torch.manual_seed(0)
+    found, _ = spectrum(two_columns_field(4000, *size, 3.0, torch.device('cpu')).double().numpy())
+    assert found[:, 2:-1].max() < 1e-9 * found.max() and expected[:, 2:-1].max() < 1e-9 * expected.max()
+    np.testing.assert_allclose(found[:, :2], expected[:, :2], rtol=0.2, atol=1e-6 * expected.max())
+
+
+def test_fmix_of_two_columns_has_one_interval_a_row() -> None:
+    images, scores = torch.rand(200, 1, 32, 32), torch.eye(200)
+    changes = {}
+    for spectrum_of in ('isotropic', 'two_columns'):
+        mask = mmmix.FMix(alpha=8.0, lam_mode='elem', spectrum=spectrum_of).mix(images, scores).mask
+        changes[spectrum_of] = (mask != mask.roll(1, 3)).sum(3)
+    assert int(changes['two_columns'].max()) == 2 < int(changes['isotropic'].max())
 
 
 def test_fmix_keeps_the_highest_pixels_and_counts_them_exactly() -> None:
@@ -239,6 +267,28 @@ def test_guidedmixup_shares_pixels_by_salience() -> None:
         theirs = images[j, 0] / images[j, 0].sum() if j else torch.full((10, 12), 1 / 120)
         torch.testing.assert_close(mix.mask[i, 0], mine / (mine + theirs), rtol=1e-5, atol=1e-6)
     assert sorted(mix.partner.tolist()) == list(range(6)) and not (mix.partner == torch.arange(6)).any()
+
+
+def test_guidedmixup_default_is_the_authors_spectral_residual() -> None:
+    """|F^-1(exp(log A - mean of log A) e^iP)|, blurred twice by 7 x 7 of sigma 3, each map divided by its sum."""
+    from torchvision.transforms.functional import gaussian_blur
+
+    torch.manual_seed(0)
+    images = torch.rand(4, 3, 32, 32)
+    maps = []
+    for grey in images.mean(1).double().numpy():
+        waves = np.fft.fft2(grey)
+        height = np.log(np.abs(waves))
+        padded = np.pad(height, 1, mode='edge')
+        smooth = sum(padded[y : y + 32, x : x + 32] for y in range(3) for x in range(3)) / 9
+        maps.append(np.abs(np.fft.ifft2(np.exp(height - smooth) * waves / np.abs(waves))))
+    twice = torch.from_numpy(np.array(maps))[:, None]
+    for _ in range(2):
+        twice = gaussian_blur(twice, [7, 7], [3.0, 3.0])
+    shares = (twice / twice.sum((2, 3), keepdim=True)).float()
+    mix = mmmix.GuidedMixup().mix(images, torch.eye(4))
+    expected = shares / (shares + shares[mix.partner])
+    torch.testing.assert_close(mix.mask, expected, rtol=0, atol=1e-4)
 
 
 def test_saliency_grafting_keeps_cells_by_salience_and_labels_what_is_left() -> None:

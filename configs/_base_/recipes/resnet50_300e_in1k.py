@@ -1,6 +1,6 @@
 _base_ = [
     'mmpretrain::_base_/models/resnet50.py',
-    'mmpretrain::_base_/datasets/imagenet_bs32.py',
+    '../datasets/imagenet_bs32_jitter.py',
     '../schedules/sgd_bs256_300e.py',
     '../default_runtime.py',
 ]
