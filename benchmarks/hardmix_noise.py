@@ -58,7 +58,7 @@ def run(arm: str, seed: int, fraction: float, epochs: int, work_dir: str) -> dic
             },
             'model.type': 'mmmix.MixClassifier',
             'model.train_cfg': dict(augments=ARMS[arm]),
-            'custom_hooks': [dict(type='mmmix.HardSampleHook')],
+            'custom_hooks': [dict(type='mmmix.HardSampleHook', min_hardness=0.0)],
             'train_cfg.max_epochs': epochs,
             'train_cfg.val_begin': epochs,
             'default_hooks.checkpoint.interval': -1,

@@ -1,7 +1,7 @@
 """Which places compete: what a selective cut spares under both readings of KeepAugment's candidates.
 
-Three networks are trained on CIFAR-10 images with crops and flips alone. Then, on images that they were trained on, each
-method cuts, with the own saliency of the network (the vanilla gradient of the logit of the label): the mean share
+Three networks are trained on CIFAR-10 images with crops and flips alone. Then, on images that they were trained on,
+each method cuts, with the own saliency of the network (the vanilla gradient of the logit of the label): the mean share
 of the saliency and of the area that is gone, and the one over the other, where 1 is a cut that does not look.
 
     python benchmarks/keepaugment_candidates.py DATA --epochs 8

@@ -49,7 +49,7 @@ def _check_family() -> None:
 
 _check_family()
 
-from .compat import register_config_scope  # noqa: E402 - it imports mmengine, which must be there
+from .scope import register_config_scope  # noqa: E402 - it imports mmengine, which must be there
 
 register_config_scope()
 

@@ -18,10 +18,11 @@ from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 from mmengine.logging import MMLogger
 from mmengine.registry import RUNNERS, init_default_scope
-from mmengine.runner import CheckpointLoader, Runner, load_checkpoint
+from mmengine.runner import Runner, load_checkpoint
 from mmpretrain.registry import MODELS
 
-from .compat import allow_checkpoint_types, register_config_scope
+from .compat import CheckpointError, allow_checkpoint_types, checked_loading, register_config_scope
+from .engine.checkpoint_files import newest_whole
 
 register_config_scope()
 
@@ -63,11 +64,19 @@ def require_file(path: str, what: str) -> str:
     return path
 
 
-def last_checkpoint(work_dir: str) -> str | None:
-    """Find the checkpoint to resume from, also after a crash and in a work dir that was moved.
+@contextmanager
+def loading(args: Namespace) -> Iterator[None]:
+    """Load checkpoints without running what they may hold, unless :func:`add_trust`'s flag says so.
 
-    MMEngine notes the path of each complete checkpoint in a file. That file is empty if the process dies while it is
-    written, and outdated if the work dir is moved.
+    Args:
+        args (Namespace): The parsed arguments.
+    """
+    with one_line(CheckpointError), checked_loading(args.trust_checkpoint):
+        yield
+
+
+def last_checkpoint(work_dir: str) -> str | None:
+    """Find the checkpoint to resume from, whatever a kill left, and print what was skipped, what was taken and why.
 
     Args:
         work_dir (str): The work dir of the run.
@@ -75,17 +84,10 @@ def last_checkpoint(work_dir: str) -> str | None:
     Returns:
         str | None: The checkpoint; None if no checkpoint was completed.
     """
-    note = Path(work_dir, 'last_checkpoint')
-    if not note.is_file():
-        return None
-    noted = note.read_text(encoding='utf-8').strip()
-    if '://' in noted or Path(noted).is_file():
-        return noted
-    if noted:
-        moved = note.with_name(Path(noted).name)
-        return str(moved) if moved.is_file() else None
-    checkpoints = [*note.parent.glob('epoch_*.pth'), *note.parent.glob('iter_*.pth')]
-    return str(max(checkpoints, key=lambda path: path.stat().st_mtime_ns)) if checkpoints else None
+    path, lines = newest_whole(work_dir)
+    for line in lines:
+        print(line)
+    return path
 
 
 def find_checkpoint(source: Path) -> Path:
@@ -98,19 +100,21 @@ def find_checkpoint(source: Path) -> Path:
         return source
     last = last_checkpoint(str(source))
     if last is None:
-        fail(f'{str(source)!r} is neither a checkpoint nor a work dir with a `last_checkpoint`')
-    beside = source / Path(last).name
-    return beside if beside.is_file() else Path(last)
+        fail(f'{str(source)!r} is neither a checkpoint nor a work dir that holds a whole one')
+    return Path(last)
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint of MMEngine, without running anything that it may hold.
+def add_trust(parser: ArgumentParser) -> None:
+    """Add ``--trust-checkpoint``.
 
     Args:
-        path (Path): The file.
+        parser (ArgumentParser): The parser of the tool.
     """
-    allow_checkpoint_types()
-    return CheckpointLoader.load_checkpoint(str(path), map_location='cpu')
+    parser.add_argument(
+        '--trust-checkpoint',
+        action='store_true',
+        help='load checkpoints whatever they hold, although that may run code; only for files that you trust',
+    )
 
 
 def add_options(parser: ArgumentParser, text: str) -> None:
@@ -134,6 +138,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         parser,
         'settings that override the config, e.g. train_dataloader.batch_size=32 model.backbone.strides=1,2,2,2',
     )
+    add_trust(parser)
     parser.add_argument('--amp', action='store_true', help='use mixed precision (bfloat16 without a GPU)')
     parser.add_argument('--no-pin-memory', action='store_true', help='do not pin the memory of batches')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
@@ -228,7 +233,7 @@ def build_classifier(
 
     Args:
         config (Config): The config; it is not changed.
-        weights (str | dict, optional): A checkpoint, by its file or as :func:`read_checkpoint` gives it. Defaults to
+        weights (str | dict, optional): A checkpoint, by its file or as ``read_checkpoint`` gives it. Defaults to
             None, as built.
         kind (str, optional): Another type of classifier than the config's. Defaults to None.
         initialise (bool): Whether to draw the weights before the checkpoint is loaded. Defaults to False.
@@ -249,11 +254,13 @@ def build_classifier(
     model = MODELS.build(settings)
     if initialise:
         MMLogger.get_current_instance().setLevel('WARNING')  # else every parameter has its line
-        model.init_weights()
+        with one_line(CheckpointError), checked_loading():
+            model.init_weights()
     if isinstance(weights, dict):
         model.load_state_dict(weights['state_dict'], strict=False)
     elif weights is not None:
-        load_checkpoint(model, weights, map_location='cpu')
+        with one_line(CheckpointError), checked_loading():
+            load_checkpoint(model, weights, map_location='cpu')
     return model.to(torch.device(device or get_device())).eval()
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from mmengine.logging import MessageHub, print_log
 from mmengine.runner import load_checkpoint
 
+from .compat import checked_loading
 from .core.host import Host
 from .registry import MODELS, TASK_UTILS
 
@@ -18,14 +19,15 @@ class OpenMMLab(Host):
 
     def network(self, model: str | dict, checkpoint: str | bool) -> Any:
         """One of mmpretrain's by its name, or any classifier by its config; see :meth:`Host.network`."""
-        if isinstance(model, str):
-            from mmpretrain.apis import get_model  # it imports every task of mmpretrain
+        with checked_loading():
+            if isinstance(model, str):
+                from mmpretrain.apis import get_model  # it imports every task of mmpretrain
 
-            return get_model(model, pretrained=checkpoint)
-        network = MODELS.build(model)
-        if isinstance(checkpoint, str):
-            load_checkpoint(network, checkpoint, map_location='cpu')
-        return network
+                return get_model(model, pretrained=checkpoint)
+            network = MODELS.build(model)
+            if isinstance(checkpoint, str):
+                load_checkpoint(network, checkpoint, map_location='cpu')
+            return network
 
     def epoch(self) -> int | None:
         """The epoch of MMEngine's runner; see :meth:`Host.epoch`."""

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from mmpretrain.models import ImageClassifier
+from mmpretrain.models.utils.batch_augments import RandomBatchAugment
 from mmpretrain.registry import BATCH_AUGMENTS, MODELS
 from mmpretrain.structures import DataSample, MultiTaskDataSample
 from networks import DEIT, GUIDED, RESNET, classifier, data
@@ -224,3 +225,57 @@ def test_train_cfg_with_other_keys_and_two_sources_of_mixers() -> None:
             )
         )
     says(error, 'keep one')
+
+
+@pytest.mark.parametrize('mixer', [CutMix(), Mixup(lam_mode='elem')], ids=['cutmix', 'mixup'])
+def test_whole_numbers_in_a_column_are_no_scores(mixer) -> None:
+    """A loader that stacks labels gives ``(N, 1)``: averaged as scores they would be classes that nobody meant."""
+    with pytest.raises(ValueError) as error:
+        mixer(IMAGES, torch.arange(4)[:, None])
+    says(error, '(4, 1)', 'one_hot(labels.flatten(), num_classes)')
+    mixer(IMAGES, torch.rand(4, 1))
+
+
+@pytest.mark.parametrize('where', ['train_cfg', 'batch_augments'])
+@pytest.mark.parametrize(
+    ('given', 'words'),
+    [
+        (dict(augments=[]), ('`augments`', 'is empty', 'name a mixer')),
+        (dict(augments='mmmix.CutMix'), ('`augments`', "dict(type='mmmix.CutMix')")),
+        (dict(augments=['mmmix.CutMix', dict(type='mmmix.Mixup')]), ("dict(type='mmmix.CutMix')",)),
+        (dict(augments=None), ('`augments`', 'None')),
+        (dict(augments=dict(type='mmmix.CutMix'), probs=-0.5), ('`probs`', '[0, 1]', '-0.5')),
+        (dict(augments=[dict(type='mmmix.CutMix')] * 2, probs=[0.9, -0.1]), ('`probs`', '[0, 1]', '-0.1')),
+        (dict(augments=[dict(type='mmmix.CutMix')] * 2, probs=[0.9, 0.2]), ('`probs`', 'at most 1')),
+        (dict(augments=[dict(type='mmmix.CutMix')] * 2, probs=[0.5]), ('1 for 2 `augments`', 'one for each')),
+        (dict(augments=dict(type='mmmix.CutMix'), probs='half'), ('`probs`', 'numbers', "'half'")),
+        (dict(augments=dict(type='mmmix.CutMix'), probs=['half']), ('`probs`', '[0, 1]', "'half'")),
+        (dict(augments=dict(type='mmmix.CutMix'), probs=[float('nan')]), ('`probs`', '[0, 1]')),
+        (dict(probs=[0.5]), ('no `augments`',)),
+        (dict(augments=dict(type='mmmix.CutMix'), alpha=1), ("['alpha']",)),
+        ('mmmix.CutMix', ('must be a dict', "'mmmix.CutMix'")),
+        ([dict(type='mmmix.CutMix')], ('must be a dict', 'dict(augments=')),
+    ],
+)
+def test_a_choice_among_mixers_that_is_none_is_refused_at_build(where: str, given, words: tuple[str, ...]) -> None:
+    cfg = dict(train_cfg=given) if where == 'train_cfg' else dict(data_preprocessor=dict(batch_augments=given))
+    with pytest.raises((TypeError, ValueError)) as error:
+        MODELS.build(deepcopy(dict(type='mmmix.MixClassifier', **cfg, **RESNET)))
+    says(error, 'MixClassifier', f'{where}`', *words)
+
+
+def test_a_choice_that_somebody_built_is_looked_at_as_well() -> None:
+    """The preprocessor may come as a module, and its mixers may be exchanged while training."""
+    model = classifier()
+    model.data_preprocessor.batch_augments = RandomBatchAugment([])
+    with pytest.raises(ValueError) as error:
+        model.data_preprocessor(data(), training=True)
+    says(error, '`augments`', 'is empty')
+
+
+@pytest.mark.parametrize('probs', [1, 0.5, [0.5], [1]])
+def test_one_probability_may_be_a_number(probs) -> None:
+    model = MODELS.build(
+        deepcopy(dict(type='mmmix.MixClassifier', train_cfg=dict(augments=GUIDED, probs=probs), **RESNET))
+    )
+    assert len(model.recipe.augments) == 2

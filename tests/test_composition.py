@@ -196,9 +196,19 @@ def test_policies(row: Row, policy: str) -> None:
 @pytest.mark.parametrize(
     ('augments', 'kind', 'sumix', 'words'),
     [
-        (dict(type='mmmix.CutMix', labels=dict(type='mmmix.TransMix')), 'cnn', False, 'to read: use a ViT'),
-        (dict(type='mmmix.CutMix', labels=dict(type='mmmix.TLAlign')), 'cnn', True, 'to read: use a ViT'),
-        (dict(type='mmmix.TokenMix'), 'cnn', False, 'to read: use a ViT'),
+        (
+            dict(type='mmmix.CutMix', labels=dict(type='mmmix.TransMix')),
+            'cnn',
+            False,
+            'is not known here: use a VisionTransformer',
+        ),
+        (
+            dict(type='mmmix.CutMix', labels=dict(type='mmmix.TLAlign')),
+            'cnn',
+            True,
+            'is not known of TwoStages: use a VisionTransformer',
+        ),
+        (dict(type='mmmix.TokenMix'), 'cnn', False, 'is not known here: use a VisionTransformer'),
         (dict(type='mmmix.SMMix'), 'cnn', False, "no 'ln1'"),
         (dict(type='mmmix.CutMix', labels=dict(type='mmmix.Permutation')), 'cnn', False, '`labels` takes a Labels'),
         (dict(type='mmmix.CutMix', partners=dict(type='mmmix.Area')), 'cnn', False, '`partners` takes a Partners'),

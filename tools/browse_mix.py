@@ -28,6 +28,7 @@ def parse_args() -> Namespace:
     parser.add_argument('--rows', type=int, default=6, help='how many images of each mixer; default: 6')
     parser.add_argument('--columns', type=int, default=1, help='how many mixers side by side; default: 1')
     parser.add_argument('--seed', type=int, default=0, help='which batch and which mix; default: 0')
+    cli.add_trust(parser)
     cli.add_options(parser, 'settings that override')
     return parser.parse_args()
 
@@ -63,7 +64,8 @@ def main() -> None:
     config = cli.read_config(args.config, args.cfg_options)
     if args.rows < 1 or args.columns < 1:
         cli.fail('--rows and --columns must be at least 1')
-    picture = draw(config, args.checkpoint, args.rows, args.seed, args.all, args.columns)
+    with cli.loading(args):
+        picture = draw(config, args.checkpoint, args.rows, args.seed, args.all, args.columns)
     Path(args.output).parent.mkdir(parents=True, exist_ok=True)
     imsave(args.output, picture.numpy())
     print(f'Wrote {args.output}')

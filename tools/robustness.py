@@ -27,7 +27,9 @@ def parse_args() -> Namespace:
     parser = ArgumentParser(description='Test a classifier under attack, occlusion and corruption')
     parser.add_argument('config', help='the config file')
     parser.add_argument('checkpoint', help='the checkpoint file')
-    parser.add_argument('--output', type=Path, metavar='DIR', help='where results go; default: robustness/<config>')
+    parser.add_argument(
+        '--output', type=Path, metavar='DIR', help='where results go; default: work_dirs/<config>/robustness'
+    )
     parser.add_argument('--tests', nargs='+', choices=table.TESTS, default=DEFAULTS.tests, help='default: all of them')
     parser.add_argument('--limit', type=int, metavar='N', help='look at about so many images; default: all')
     parser.add_argument('--ratios', type=float, nargs='+', default=DEFAULTS.ratios, help='shares of masked patches')
@@ -41,6 +43,7 @@ def parse_args() -> Namespace:
     )
     parser.add_argument('--corruptions', nargs='+', metavar='NAME', help='default: all there are')
     parser.add_argument('--seed', type=int, default=0, help='of masks, random starts and noise; default: 0')
+    cli.add_trust(parser)
     cli.add_options(parser, 'override the config')
     return parser.parse_args()
 
@@ -49,8 +52,9 @@ def main() -> None:
     """Test, print, write and draw."""
     args = parse_args()
     config = cli.read_config(args.config, args.cfg_options)
-    output = args.output or Path('robustness') / Path(args.config).stem
-    model = cli.build_classifier(config, args.checkpoint)
+    output = args.output or Path('work_dirs') / Path(args.config).stem / 'robustness'
+    with cli.loading(args):
+        model = cli.build_classifier(config, args.checkpoint)
     torch.manual_seed(args.seed)
     results = []
     print(table.HEAD)

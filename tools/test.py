@@ -58,10 +58,11 @@ def main() -> None:
         use_tta(config)
     cli.set_up_loaders(config, 'test_dataloader', pin_memory=not args.no_pin_memory, persistent_workers=False)
 
-    runner = cli.build_runner(config)
-    if args.out_item == 'pred':
-        runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
-    metrics = runner.test()
+    with cli.loading(args):
+        runner = cli.build_runner(config)
+        if args.out_item == 'pred':
+            runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
+        metrics = runner.test()
     if args.out_item == 'metrics' and is_main_process():
         mmengine.dump(metrics, args.out)
 

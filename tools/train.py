@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 
 from mmmix import cli
-from mmmix.engine.switches import use_amp, use_scaled_lr
+from mmmix.engine.switches import use_amp, use_resumable_runs, use_scaled_lr
 
 
 def parse_args() -> Namespace:
@@ -20,7 +20,7 @@ def parse_args() -> Namespace:
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help='go on from this checkpoint, or, if none is named, from the last one in the work dir',
+        help='go on from this checkpoint, or, if none is named, from the newest whole one in the work dir',
     )
     parser.add_argument('--no-validate', action='store_true', help='do not evaluate while training')
     parser.add_argument(
@@ -56,7 +56,9 @@ def main() -> None:
         pin_memory=not args.no_pin_memory,
         persistent_workers=not args.no_persistent_workers,
     )
-    cli.build_runner(config).train()
+    use_resumable_runs(config)
+    with cli.loading(args):
+        cli.build_runner(config).train()
 
 
 if __name__ == '__main__':

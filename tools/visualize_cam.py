@@ -35,6 +35,7 @@ def parse_args() -> Namespace:
     parser.add_argument('--share', type=float, default=0.5, help='own share that is drawn; default: 0.5')
     parser.add_argument('--seed', type=int, default=0, help='of partners and places; default: 0')
     parser.add_argument('--output', type=Path, default=Path('cam.png'), help='the picture; default: cam.png')
+    cli.add_trust(parser)
     return parser.parse_args()
 
 
@@ -52,7 +53,8 @@ def main() -> None:
     networks = {}
     for name, (config, checkpoint) in zip(names, given, strict=True):
         loaded = cli.read_config(config)
-        networks[name] = loaded, cli.build_classifier(loaded, checkpoint)
+        with cli.loading(args):
+            networks[name] = loaded, cli.build_classifier(loaded, checkpoint)
     first_config, first = networks[names[0]]
     paths = [cli.require_file(path, 'image') for path in args.images]
     with cli.one_line(ValueError):

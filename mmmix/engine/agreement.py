@@ -7,6 +7,7 @@ import torch
 from mmengine import dist
 from torch import Tensor
 
+from ..ops.devices import Arriving
 from .hard_sample_table import HardSampleTable
 
 
@@ -17,32 +18,23 @@ class Outcomes:
     Attributes:
         iteration (int): When.
         idx (Tensor): ``(n,)`` indices of samples, negative for those that must not be counted.
-        outcome (Tensor): ``(n,)`` 0 a hit, 1 a miss, -1 not known; on the host once ``event`` has come.
-        event (Event, optional): Of the copy; None if there was nothing to copy.
+        outcome (Arriving): ``(n,)`` 0 a hit, 1 a miss, -1 not known.
     """
 
     iteration: int
     idx: Tensor
-    outcome: Tensor
-    event: torch.cuda.Event | None = None
+    outcome: Arriving
 
     @classmethod
     def sent(cls, iteration: int, idx: Tensor, outcome: Tensor) -> 'Outcomes':
         """Copy outcomes to the host without waiting for them."""
-        if not outcome.is_cuda:
-            return cls(iteration, idx, outcome)
-        arriving = torch.empty(outcome.shape, dtype=outcome.dtype, pin_memory=True)
-        arriving.copy_(outcome, non_blocking=True)
-        event = torch.cuda.Event()
-        event.record()
-        return cls(iteration, idx, arriving, event)
+        return cls(iteration, idx, Arriving(outcome))
 
     def known(self) -> tuple[Tensor, Tensor]:
         """Indices of the samples to count, and whether each was missed; waits for what is still on its way."""
-        if self.event is not None:
-            self.event.synchronize()
-        rows = (self.idx >= 0) & (self.outcome >= 0)
-        return self.idx[rows], self.outcome[rows] > 0
+        outcome = self.outcome.known()
+        rows = (self.idx >= 0) & (outcome >= 0)
+        return self.idx[rows], outcome[rows] > 0
 
 
 class SharedTable:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mmengine.dataset import InfiniteSampler
 from mmengine.structures import BaseDataElement
+
+from .sampling import begin_loading_again
 
 #: The index of a sample that nobody can tell: it is neither counted nor kept.
 UNKNOWN = -1
@@ -71,14 +72,5 @@ def identify_samples(train_loop: Any) -> None:
     """
     loader = train_loop.dataloader
     loader.dataset.__getitems__ = IdentifiedFetch(loader.dataset)
-    if loader.num_workers == 0:
-        return
-    # Workers that run already have a copy of the data set from before. MMEngine 0.10.7 starts those of an
-    # iteration-based loop so early; the few batches they have drawn ahead are drawn again.
-    loader._iterator = None
-    eager: Any = getattr(train_loop, 'dataloader_iterator', None)
-    if getattr(eager, '_iterator', None) is not None:
-        if isinstance(loader.sampler, InfiniteSampler):
-            loader.sampler.indices = loader.sampler._indices_of_rank()
-        eager._iterator = None
-        eager._iterator = iter(loader)
+    if loader.num_workers > 0:
+        begin_loading_again(train_loop)

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import torch
-from mmengine.dataset import DefaultSampler
+from mmengine.dataset import DefaultSampler, InfiniteSampler
 from torch import Tensor
 from torch.utils.data import DistributedSampler
 
@@ -52,3 +52,23 @@ def not_padding(loader: Any, batch_idx: int, count: int, rank: int, ranks: int) 
     # The ranks take turns over one list of samples, and the repetitions stand at its end.
     drawn = batch_idx % len(loader) * batch_size + torch.arange(count)
     return drawn * ranks + rank < length
+
+
+def begin_loading_again(train_loop: Any) -> None:
+    """Let a training loader that was changed before the first iteration start from its beginning.
+
+    Workers that run already have a copy of the data set from before. MMEngine 0.10.7 starts those of an iteration-based
+    loop so early; the few batches they have drawn ahead are drawn again.
+
+    Args:
+        train_loop (BaseLoop): MMEngine's loop, before its first iteration.
+    """
+    loader = train_loop.dataloader
+    loader._iterator = None
+    sampler = getattr(loader.batch_sampler, 'sampler', loader.sampler)
+    if isinstance(sampler, InfiniteSampler):
+        sampler.indices = sampler._indices_of_rank()
+    eager: Any = getattr(train_loop, 'dataloader_iterator', None)
+    if getattr(eager, '_iterator', None) is not None:
+        eager._iterator = None
+        eager._iterator = iter(loader)

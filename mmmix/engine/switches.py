@@ -4,6 +4,7 @@ from copy import deepcopy
 
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
+from mmengine.hooks import CheckpointHook
 
 
 def use_amp(config: Config) -> None:
@@ -41,6 +42,24 @@ def use_scaled_lr(config: Config) -> None:
             '`auto_scale_lr = dict(base_batch_size=...)` to the config'
         )
     config.auto_scale_lr.enable = True
+
+
+def use_resumable_runs(config: Config) -> None:
+    """Let a killed and resumed run equal one that was not killed, and no kill leave it without a whole checkpoint.
+
+    Args:
+        config (Config): The config, changed in place: :class:`mmmix.SafeCheckpointHook` takes the place of MMEngine's
+            ``CheckpointHook`` and keeps its arguments; :class:`mmmix.RandomStateHook` is added unless it is there.
+    """
+    hooks = config.setdefault('default_hooks', ConfigDict())
+    hooks.setdefault('checkpoint', dict(type='CheckpointHook', interval=1))
+    custom = config.custom_hooks = list(config.get('custom_hooks') or [])
+    for hook in (hooks.checkpoint, *custom):
+        if isinstance(hook, dict) and hook.get('type') in ('CheckpointHook', 'mmengine.CheckpointHook', CheckpointHook):
+            hook['type'] = 'mmmix.SafeCheckpointHook'
+    named = [hook.get('type') if isinstance(hook, dict) else type(hook) for hook in custom]
+    if not any(getattr(name, '__name__', str(name)).split('.')[-1] == 'RandomStateHook' for name in named):
+        config.custom_hooks = [*custom, dict(type='mmmix.RandomStateHook')]
 
 
 def use_visualization(config: Config, show: bool, wait_time: float, out_dir: str | None, interval: int) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 from ..core.fields import choice, number, whole
 from ..core.host import host
 from ..core.roles import Partners
-from ..ops.devices import send
+from ..ops.devices import Arriving, send
 from ..ops.draws import permutation
 
 #: What a pool may keep its images in.
@@ -18,6 +18,12 @@ _DTYPES = {
     'float16': torch.float16,
     'bfloat16': torch.bfloat16,
     'float32': torch.float32,
+}
+
+#: Of what would spoil images, what to keep them in instead, and what is wrong with them.
+_WIDER = {
+    torch.uint8: (torch.float16, 'are not whole grey levels, so uint8 would change them'),
+    torch.float16: (torch.float32, 'are beyond the range of float16, in which they would be infinite'),
 }
 
 
@@ -32,13 +38,13 @@ class HardPool(Partners):
     then that of the sample that was renewed longest ago.
 
     While the hook warms up, or fewer than ``min_size`` samples of the pool are hard, partners are a random permutation.
-    An image may meet an older view of itself. In a distributed run each rank keeps images that it saw itself; after a
-    resume the pool fills again. Several mixers of one recipe each have their own pool, or share one that is built once
-    and handed to all of them. Drawing and admission are settled on the host, where the table is: the device is never
-    waited for.
+    An image may meet an older view of itself. In a distributed run each rank keeps images that it saw itself. The pool
+    is in checkpoints by :class:`mmmix.RandomStateHook`; without it, it fills again after a resume. Several mixers of
+    one recipe each have their own pool, or share one that is built once and handed to all of them. Drawing and
+    admission are settled on the host, where the table is: the device is never waited for.
 
     Raises:
-        ValueError: If an argument is out of range, or the images are no grey levels and ``dtype`` is ``'uint8'``.
+        ValueError: If an argument is out of range, or images do not fit the ``dtype`` that was asked for.
         RuntimeError: During training, if there is no :class:`mmmix.MixClassifier` or no :class:`mmmix.HardSampleHook`.
 
     Example:
@@ -60,8 +66,9 @@ class HardPool(Partners):
         *_DTYPES,
         default=None,
         doc="What images are kept in: ``'uint8'`` (as grey levels before normalization), ``'float16'``, ``'bfloat16'`` "
-        "or ``'float32'``. None is uint8 if the first images come back exactly, given ``mean`` and ``std`` of the "
-        '``data_preprocessor``, else float16. The choice and the memory are logged once.',
+        "or ``'float32'``. None is uint8 while images come back exactly, given ``mean`` and ``std`` of the "
+        '``data_preprocessor``, else float16 while they are within its range, else float32. What the first images fit '
+        'is logged with the memory, and so is each change for later ones, which reach the pool unspoilt.',
     )
 
     def __post_init__(self) -> None:
@@ -76,6 +83,8 @@ class HardPool(Partners):
         self._since = torch.zeros(self.size, dtype=torch.long)
         self._slot_of: dict[int, int] = {}
         self._clock = 0
+        #: Whether the last admission spoilt images, on its way to the host; their slots, and the images themselves.
+        self._spoilt: tuple[Arriving, Tensor, Tensor] | None = None
         #: The samples that the last batch got from the pool, on the host.
         self.drawn = torch.zeros(0, dtype=torch.long)
 
@@ -95,6 +104,7 @@ class HardPool(Partners):
         table = getattr(self.require_model(), 'hard_table', None)
         n, device = len(images), images.device
         self.drawn = self.drawn[:0]
+        self._mend()
         if table is None or not table.active or not self._fits(images, scores):
             return images, scores, permutation(n, device)
         hard = table.is_hard(self.sample_idx).nonzero().squeeze(1)
@@ -126,6 +136,7 @@ class HardPool(Partners):
         rows = table.is_hard(sample_idx).nonzero().squeeze(1).tolist()
         if not rows:
             return
+        self._mend()
         images, scores = images.detach(), scores.detach()
         if not self._fits(images, scores):
             self._allocate(images, scores)
@@ -135,8 +146,28 @@ class HardPool(Partners):
         row_of = {int(sample_idx[row]): row for row in rows}
         slots = send(self._place(list(row_of)[-self.size :], table), images.device)
         chosen = send(torch.tensor(list(row_of.values())[-self.size :]), images.device)
-        self.images.index_copy_(0, slots, self._encode(images.index_select(0, chosen)))
+        hard_images = images.index_select(0, chosen)
+        self.images.index_copy_(0, slots, self._encode(hard_images))
+        if self.images.dtype in _WIDER:
+            self._spoilt = Arriving(self._spoils(hard_images)), slots, hard_images
         self.scores.index_copy_(0, slots, scores.index_select(0, chosen).to(self.scores.dtype))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the pool holds; see :meth:`Partners.state_dict`."""
+        self._mend()
+        return dict(
+            images=self.images, scores=self.scores, sample_idx=self.sample_idx, since=self._since, clock=self._clock
+        )
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Hold it again; see :meth:`Partners.load_state_dict`. A pool of another size begins empty."""
+        if len(state['sample_idx']) != self.size:
+            host().log(f'HardPool: a pool of {len(state["sample_idx"])} images was saved, so this one begins empty')
+            return
+        self.images, self.scores, self._clock = state['images'], state['scores'], state['clock']
+        self.sample_idx, self._since = state['sample_idx'].cpu(), state['since'].cpu()
+        self._slot_of = {sample: slot for slot, sample in enumerate(self.sample_idx.tolist()) if sample >= 0}
+        self._spoilt = None
 
     def _place(self, samples: list[int], table: Any) -> Tensor:
         """Give each sample a slot: its own, or that of nobody, of one no longer hard, or of the one longest there."""
@@ -166,25 +197,50 @@ class HardPool(Partners):
 
     def _allocate(self, images: Tensor, scores: Tensor) -> None:
         """Make room for images like these; what was held before them is forgotten."""
-        dtype = _DTYPES[self.dtype or 'uint8']
-        self.images = images.new_zeros((self.size, *images.shape[1:]), dtype=dtype)
+        self.images = images.new_zeros((0, *images.shape[1:]), dtype=_DTYPES[self.dtype or 'uint8'])
         # Looking at the images makes the host wait for the device: here only, once.
-        if dtype == torch.uint8 and not torch.equal(self._decode(self._encode(images), images.dtype), images):
-            if self.dtype == 'uint8':
-                raise ValueError(
-                    'HardPool: these images are not whole grey levels, so uint8 would change them: use '
-                    "dtype='float16', or leave `dtype` out."
-                )
-            self.images = self.images.half()
+        while self.images.dtype in _WIDER and bool(self._spoils(images)):
+            self._widen()
+        self.images = self.images.new_zeros((self.size, *images.shape[1:]))
         self.scores = scores.new_zeros(self.size, scores.shape[1])
         self.sample_idx.fill_(-1)
         self._since.zero_()
         self._slot_of = {}
-        shape = ' x '.join(map(str, images.shape[1:]))
-        kept = str(self.images.dtype).removeprefix('torch.')
-        host().log(
-            f'HardPool: {self.size} images of {shape} as {kept} on {images.device}: {self.memory_bytes / 1e6:.2f} MB'
-        )
+        self._log()
+
+    def _mend(self) -> None:
+        """Keep all images in a wider type if the last admission spoilt some; a step later, so nobody waits for it."""
+        sent, self._spoilt = self._spoilt, None
+        if sent is None or not bool(sent[0].known()):
+            return
+        _, slots, images = sent
+        assert self.images is not None
+        while self.images.dtype in _WIDER and bool(self._spoils(images)):
+            self._widen()
+        self.images.index_copy_(0, slots, self._encode(images))
+        self._log('for images unlike the first ones, ')
+
+    def _spoils(self, images: Tensor) -> Tensor:
+        """Whether images would not come back from the pool, ``()``; of floating point types, as infinite ones."""
+        kept = self._encode(images)
+        if kept.dtype == torch.uint8:
+            return (self._decode(kept, images.dtype) != images).any()
+        return (images.isfinite() & ~kept.isfinite()).any()
+
+    def _widen(self) -> None:
+        """Hold the images in the next wider type, unless one was asked for."""
+        assert self.images is not None
+        wider, reason = _WIDER[self.images.dtype]
+        if self.dtype is not None:
+            better = str(wider).removeprefix('torch.')
+            raise ValueError(f'HardPool: these images {reason}: use dtype={better!r}, or leave `dtype` out.')
+        self.images = torch.cat([self._decode(part, wider) for part in self.images.split(64)])
+
+    def _log(self, why: str = '') -> None:
+        assert self.images is not None
+        shape = ' x '.join(map(str, self.images.shape[1:]))
+        kept = f'as {str(self.images.dtype).removeprefix("torch.")} on {self.images.device}'
+        host().log(f'HardPool: {why}{self.size} images of {shape} {kept}: {self.memory_bytes / 1e6:.2f} MB')
 
     def _normalization(self) -> tuple[Any, Any]:
         """``mean`` and ``std`` that turned grey levels into images."""

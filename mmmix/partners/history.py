@@ -1,5 +1,7 @@
 """Partners from the last step."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -13,9 +15,9 @@ class History(Partners):
 
     `RecursiveMix: Mixed Learning with History <https://arxiv.org/abs/2203.06844>`_. In the first step, and when images
     change their shape or move to another device, partners are a permutation of the batch. A batch of another size than
-    the last is fine: its rows are taken from the start, as often as needed. What is remembered is not in checkpoints; a
-    resumed run starts anew. What the network made of the remembered batch is kept beside it where a mixer tells it, as
-    :class:`RecursiveMix` with ``consistency`` does.
+    the last is fine: its rows are taken from the start, as often as needed. What is remembered is in checkpoints by
+    :class:`mmmix.RandomStateHook`; without it a resumed run starts anew. What the network made of the remembered batch
+    is kept beside it where a mixer tells it, as :class:`RecursiveMix` with ``consistency`` does.
 
     Deviation from the authors' code: their first step is not mixed at all.
 
@@ -59,6 +61,14 @@ class History(Partners):
         """Keep what came out, apart from the caller's tensors."""
         self.images, self.scores = mix.images.detach().clone(), mix.scores.detach().clone()
         self.predictions = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is remembered; see :meth:`Partners.state_dict`."""
+        return dict(images=self.images, scores=self.scores, predictions=self.predictions)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Remember it again; see :meth:`Partners.load_state_dict`."""
+        self.images, self.scores, self.predictions = state['images'], state['scores'], state['predictions']
 
     def remember_predictions(self, logits: Tensor) -> None:
         """Keep what the network made of the batch that was remembered last.

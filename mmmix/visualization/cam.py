@@ -120,4 +120,4 @@ def draw_cams(mix: Mix, pixels: Tensor, maps: dict[str, Sequence[Tensor]], path:
         for axis in axes.flat:
             axis.set_axis_off()
         for axis, title in zip(axes[0], titles, strict=True):
-            axis.set_title(title, fontsize=8)
+            axis.set_title(title, fontsize=8, parse_math=False)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ..core import Mix
+from ..datasets.names import class_name
 
 __all__ = ['draw_mix', 'to_pixels']
 
@@ -54,7 +55,8 @@ def draw_mix(
         mix (Mix): The mixed batch.
         mean (Tensor, optional): The data preprocessor's mean, to undo it. Defaults to None.
         std (Tensor, optional): The data preprocessor's standard deviation. Defaults to None.
-        classes (Sequence[str], optional): Names of the classes. Defaults to None, their numbers.
+        classes (Sequence[str], optional): Names of the classes, shown as they are. Defaults to None; a class without a
+            name is shown by its number.
         maps (Mapping[str, Tensor], optional): Further columns: a name and ``(N, 1, H, W)`` each, e.g. what a guide
             said. Defaults to None.
         rows (int): How many images at most. Defaults to 6.
@@ -91,9 +93,9 @@ def draw_mix(
             axis.set(xticks=[], yticks=[])
         _draw_label(axes[i, -1], mix.scores[i], classes)
     for axis, name in zip(axes[0], columns, strict=True):
-        axis.set_title(name, fontsize=10)
+        axis.set_title(name, fontsize=10, parse_math=False)
     if title:
-        figure.suptitle(title, fontsize=10)
+        figure.suptitle(title, fontsize=10, parse_math=False)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
@@ -102,10 +104,10 @@ def draw_mix(
 def _draw_label(axis, scores: Tensor, classes: Sequence[str] | None) -> None:
     """Bars for the largest label shares that are not zero."""
     values, labels = scores.detach().float().cpu().topk(min(3, len(scores)))
-    names = [str(classes[label]) if classes else str(label) for label in labels.tolist()]
+    names = [class_name(label, classes) for label in labels.tolist()]
     shown = [(name, value) for name, value in zip(names, values.tolist(), strict=True) if value > 0]
     axis.barh(range(len(shown)), [value for _, value in shown], color='0.75')
     for y, (name, value) in enumerate(shown):
-        axis.text(0.03, y, f'{name}  {value:.2f}', va='center', fontsize=9)
+        axis.text(0.03, y, f'{name}  {value:.2f}', va='center', fontsize=9, parse_math=False)
     axis.set(xlim=(0, 1), ylim=(2.6, -0.6))
     axis.set_axis_off()

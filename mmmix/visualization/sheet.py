@@ -27,22 +27,25 @@ def picture(inputs: Tensor, to_rgb: bool) -> np.ndarray:
     return levels[..., 0] if levels.shape[-1] == 1 else levels
 
 
-def draw_sheet(images: Sequence[np.ndarray], titles: Sequence[str], path: str | Path) -> None:
+def draw_sheet(
+    images: Sequence[np.ndarray], titles: Sequence[str], path: str | Path, marked: Sequence[bool] | None = None
+) -> None:
     """Draw a contact sheet.
 
     Args:
         images (Sequence[np.ndarray]): As :func:`picture` gives them.
-        titles (Sequence[str]): A line or more above each.
+        titles (Sequence[str]): A line or more above each, shown as they are.
         path (str | Path): Where it goes.
+        marked (Sequence[bool], optional): Whose title is red. Defaults to None, nobody's.
     """
     columns = min(8, len(images))
     rows = -(-len(images) // columns)
     with figure_at(path, rows, columns, (1.7 * columns, 2.1 * rows)) as (_, axes):
         for axis in axes.flat:
             axis.axis('off')
-        for axis, image, title in zip(axes.flat, images, titles, strict=False):
+        for axis, image, title, mark in zip(axes.flat, images, titles, marked or [False] * len(images), strict=False):
             axis.imshow(image, cmap='gray', vmin=0, vmax=255)
-            axis.set_title(title, fontsize=7)
+            axis.set_title(title, fontsize=7, color='red' if mark else 'black', parse_math=False)
 
 
 def draw_histogram(iterations: Tensor, histogram: Tensor, path: str | Path) -> None:

@@ -35,7 +35,10 @@ def test_a_config_trains_and_draws_from_its_pool(name: str, tmp_path: Path) -> N
     config.model.head.in_channels = width
     mixer = config.model.train_cfg.augments
     mixer.partners = dict(type='mmmix.HardPool', min_size=2, prob=1.0)
-    config.custom_hooks[0].warmup_epochs = 1
+    hook = config.custom_hooks[0]
+    hook.warmup_epochs = 1
+    scans = mixer.prob == 1
+    assert scans == ('scan_interval' in hook), 'where no batch is clean, what is hard needs a look of its own'
     enlarge = dict(type='mmpretrain.Resize', scale=32)
     config.train_dataloader.update(num_workers=0, batch_size=8)
     config.train_dataloader.dataset = greys(32, pipeline=[enlarge, *PACK])
@@ -45,12 +48,26 @@ def test_a_config_trains_and_draws_from_its_pool(name: str, tmp_path: Path) -> N
     config.optim_wrapper.optimizer.lr = 0.01
     config.val_cfg = config.val_dataloader = config.val_evaluator = None
     config.test_cfg = config.test_dataloader = config.test_evaluator = None
+    if scans:
+        hook.scan_interval = 1
+        config.test_dataloader = dict(config.train_dataloader, sampler=dict(type='DefaultSampler', shuffle=False))
+        config.test_cfg, config.test_evaluator = dict(), dict(type='Accuracy')
     config.default_hooks.checkpoint.interval = -1
     runner, spy = train(deepcopy(config._cfg_dict))
     pool = next(unwrapped(runner).mixers()).partners
-    assert any(outcome == 1 for *_, outcome in spy.seen) and pool.fill >= 2
+    assert any(outcome == 1 for *_, outcome in spy.seen) != scans, 'clean batches tell, or the look alone'
+    assert bool((hook_of(runner).table.missed > 0).any()) and pool.fill >= 2
     assert pool.images.dtype.is_floating_point is False, 'grey levels come back exactly'
     assert len(hook_of(runner).table) == 32
+
+
+@pytest.mark.parametrize('depth', [50, 101])
+def test_imagenet_is_trained_as_saliencymix_does(depth: int) -> None:
+    config: Any = Config.fromfile(FOLDER / f'resnet{depth}_300e-hardmix_in1k.py')
+    assert config.model.train_cfg.augments.prob == 1 and config.custom_hooks[0].scan_interval >= 1
+    steps = {step.type: step for step in config.train_dataloader.dataset.pipeline}
+    assert steps['ColorJitter'].brightness == 0.4 and steps['Lighting'].alphastd == 0.1
+    assert config.optim_wrapper.optimizer.nesterov and config.param_scheduler.milestones == [75, 150, 225]
 
 
 def test_the_papers_error_rates() -> None:

@@ -353,10 +353,10 @@ def test_robustness_tool(trained, monkeypatch, capsys):
     assert f'| clean |  | 0 | {content["results"][0]["top1"]:.2f} |' in printed
     assert Path('out/robustness.png').stat().st_size > 0
     write_cifar_c(trained)
-    tool(
-        monkeypatch, 'robustness.py', 'tiny.py', 'tiny.pth', '--output', 'c', '--tests', 'corruption', '--cifar-c', '.',
-        '--corruptions', 'fog', '--severities', 1, 5)  # fmt: skip
-    assert [r['images'] for r in json.loads(Path('c/robustness.json').read_text())['results']] == [4, 4]
+    given = '--tests corruption --cifar-c . --corruptions fog --severities 1 5'
+    tool(monkeypatch, 'robustness.py', 'tiny.py', 'tiny.pth', *given.split())
+    results = json.loads(Path('work_dirs/tiny/robustness/robustness.json').read_text())['results']
+    assert [r['images'] for r in results] == [4, 4]
     with pytest.raises(SystemExit, match=r"robustness\.py: error: checkpoint 'none\.pth' does not exist"):
         tool(monkeypatch, 'robustness.py', 'tiny.py', 'none.pth')
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mmmix import CutMix, HardMix, HardPool, Permutation
 from mmmix.engine import HardSampleTable
+from mmmix.partners import hardpool
 
 MEAN, STD = 100.0, 50.0
 
@@ -174,6 +175,59 @@ def test_images_that_are_no_grey_levels_are_kept_in_half_precision() -> None:
     torch.testing.assert_close(rows[2:], images[labels[2:].argmax(1)], rtol=1e-3, atol=1e-3)
     with pytest.raises(ValueError, match="dtype='float16'"):
         pool_with(StubTable(0), dtype='uint8').observe(images, torch.eye(2), [0, 1])
+
+
+def greys(*levels: float) -> Tensor:
+    return ((torch.tensor(levels) - MEAN) / STD)[:, None, None, None].expand(-1, 3, 4, 5).contiguous()
+
+
+def held(pool: HardPool) -> Tensor:
+    """What the pool gives out of each slot that is filled, in the order of slots, as grey levels."""
+    assert pool.images is not None
+    torch.manual_seed(0)
+    images, labels, _ = pool(greys(*[60.0] * 200), torch.eye(100)[[60] * 200])
+    found = dict(zip(labels[200:].argmax(1).tolist(), images[200:, 0, 0, 0], strict=True))
+    return torch.stack([found[i] for i in sorted(found)]) * STD + MEAN
+
+
+@pytest.mark.parametrize(
+    ('levels', 'dtype'),
+    [((3.0, 7.0, 300.5), 'float16'), ((3.0, 7.0, 7e7), 'float32'), ((3.5, 7.5, 7e7), 'float32')],
+)
+def test_the_pool_follows_the_range_of_later_images(levels: tuple[float, ...], dtype: str) -> None:
+    """What the first hard samples let expect does not hold: nothing is clipped, nothing becomes infinite."""
+    pool = pool_with(StubTable(0, 1, 2), size=70)
+    for i, value in enumerate(levels):
+        pool.observe(greys(value), torch.eye(100)[[i]], [i])
+    torch.testing.assert_close(held(pool), torch.tensor(levels), rtol=1e-3, atol=1e-1)
+    assert pool.images is not None and pool.images.dtype == getattr(torch, dtype) and len(pool.images) == 70
+    pool.observe(greys(levels[0]), torch.eye(100)[[0]], [0])
+    assert pool.images.dtype == getattr(torch, dtype), 'for good'
+
+
+@pytest.mark.parametrize(('dtype', 'value', 'better'), [('uint8', 300.5, 'float16'), ('float16', 7e7, 'float32')])
+def test_later_images_that_do_not_fit_the_asked_dtype_are_refused(dtype: str, value: float, better: str) -> None:
+    first = pool_with(StubTable(0, 1), dtype=dtype)
+    with pytest.raises(ValueError, match=f"use dtype='{better}'"):
+        first.observe(greys(value), torch.eye(100)[[1]], [1])
+    later = pool_with(StubTable(0, 1), dtype=dtype)
+    for i, level in enumerate((3.0, value)):
+        later.observe(greys(level), torch.eye(100)[[i]], [i])
+    with pytest.raises(ValueError, match=f"use dtype='{better}'"):
+        later(greys(60.0), torch.eye(100)[[60]])
+
+
+def test_a_change_of_the_range_is_logged_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(hardpool, 'host', lambda: SimpleNamespace(log=lines.append))
+    pool = pool_with(StubTable(0, 1), size=4)
+    for i, level in ((0, 3.0), (1, 300.5), (0, 3.0), (1, 8.5)):
+        pool.observe(greys(level), torch.eye(100)[[i]], [i])
+    pool(greys(60.0), torch.eye(100)[[60]])
+    assert lines == [
+        'HardPool: 4 images of 3 x 4 x 5 as uint8 on cpu: 0.00 MB',
+        'HardPool: for images unlike the first ones, 4 images of 3 x 4 x 5 as float16 on cpu: 0.00 MB',
+    ]
 
 
 @pytest.mark.parametrize('dtype', ['float16', 'bfloat16', 'float32'])

@@ -10,7 +10,8 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from PIL import Image
 
-from mmmix import CutMix, Mix, draw_mix, to_pixels
+from mmmix import CutMix, Mix, draw_cams, draw_mix, to_pixels
+from mmmix.visualization.sheet import draw_sheet
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,6 +41,23 @@ def test_a_row_per_image(rows: int) -> None:
 
 def test_an_unmixed_batch_can_be_drawn() -> None:
     assert draw_mix(Mix.unmixed(torch.rand(2, 1, 8, 8), torch.eye(2))).size > 0
+
+
+@pytest.mark.parametrize('name', [r'$\frac$', '$5 or $6', 'a_b^c', 'plain'])
+def test_names_of_classes_are_no_formulas(name: str, tmp_path: Path) -> None:
+    """Everything that draws them shows them as they are."""
+    mix = CutMix().mix(torch.rand(2, 3, 8, 8), torch.eye(2))
+    assert draw_mix(mix, classes=[name] * 2, maps={name: torch.rand(2, 1, 8, 8)}, title=name).size > 0
+    draw_sheet([np.zeros((8, 8, 3), np.uint8)], [f'label {name}'], tmp_path / 'sheet.png')
+    pixels = torch.rand(2, 3, 8, 8)
+    draw_cams(mix, pixels, {name: [torch.rand(2, 8, 8)] * 2}, tmp_path / 'cams.png')
+    assert all((tmp_path / file).stat().st_size for file in ('sheet.png', 'cams.png'))
+
+
+def test_a_class_without_a_name_is_shown_by_its_number() -> None:
+    mix = CutMix().mix(torch.rand(4, 3, 8, 8), torch.eye(4))
+    shown = [draw_mix(mix, classes=classes) for classes in (['0', '1'], ['0', '1', '2', '3'], None, [])]
+    assert all(np.array_equal(each, shown[0]) for each in shown[1:])
 
 
 def config(work_dir: Path, **hook) -> Config:

@@ -2,5 +2,7 @@
 
 from .hard_sample_hook import HardSampleHook
 from .mix_visualization_hook import MixVisualizationHook
+from .random_state_hook import RandomStateHook
+from .safe_checkpoint_hook import SafeCheckpointHook
 
-__all__ = ['HardSampleHook', 'MixVisualizationHook']
+__all__ = ['HardSampleHook', 'MixVisualizationHook', 'RandomStateHook', 'SafeCheckpointHook']

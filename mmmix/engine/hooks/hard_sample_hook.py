@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 from mmengine import dist
-from mmengine.hooks import CheckpointHook, Hook
+from mmengine.hooks import Hook
 from mmengine.runner import IterBasedTrainLoop
 from torch import Tensor
 
@@ -19,6 +19,7 @@ from ..sample_identity import identify_samples
 from ..sampling import iterations_per_pass, not_padding
 from ..training_scan import find_test_pipeline, scan
 from .model_of import model_of
+from .saving import come_before_saving, saves_after_iteration
 
 #: Hardness from 0 to 1 is counted in so many bins.
 BINS = 20
@@ -50,12 +51,13 @@ class HardSampleHook(Hook):
     *What is saved.* The table of the last agreement, under the key ``hard_samples`` of the checkpoint: ``seen`` and
     ``missed``, one row per sample, and the histogram of hardness at each agreement. So a checkpoint that an epoch-based
     loop saves in the middle of an epoch holds the table from the beginning of that epoch, which is where a resumed run
-    begins again. Pools are not saved; they fill again.
+    begins again. Pools are saved by :class:`mmmix.RandomStateHook`; without it they fill again.
 
     Args:
         momentum (float): Weight of the past at each observation of a sample, in [0, 1). Defaults to 0.9.
         fraction (float): Which part of the seen samples counts as hard, in (0, 1]. Defaults to 0.2.
-        min_hardness (float): Samples must be harder than this, in [0, 1). Defaults to 0.0.
+        min_hardness (float): Samples must be harder than this, in [0, 1), so that those missed once, long ago, are not
+            hard when nearly all are fitted; see :class:`HardSampleTable`. Defaults to 0.2.
         warmup_epochs (int): For this many epochs partners are a plain permutation. Defaults to 1.
         scan_interval (int): Every so many epochs, classify the whole training set with the pipeline of the
             ``val_dataloader`` or ``test_dataloader``: for configs that mix every batch, and for hardness without the
@@ -81,7 +83,7 @@ class HardSampleHook(Hook):
         self,
         momentum: float = 0.9,
         fraction: float = 0.2,
-        min_hardness: float = 0.0,
+        min_hardness: float = 0.2,
         warmup_epochs: int = 1,
         scan_interval: int = 0,
         priority: str = 'NORMAL',
@@ -117,11 +119,7 @@ class HardSampleHook(Hook):
         if isinstance(runner._train_loop, (dict, type(None))):
             return  # a test or a validation: nothing is trained
         model = self._model(runner)
-        order = [isinstance(hook, CheckpointHook) for hook in runner.hooks]
-        if True in order and order.index(True) < runner.hooks.index(self):
-            raise ValueError(
-                'HardSampleHook must finish its table before CheckpointHook saves it: leave out its `priority`.'
-            )
+        come_before_saving(self, runner, 'finish its table')
         if self.scan_interval:
             built = [getattr(loop, 'dataloader', None) for loop in (runner._val_loop, runner._test_loop)]
             self._pipeline = find_test_pipeline(runner.cfg, *built)
@@ -160,7 +158,7 @@ class HardSampleHook(Hook):
         if (runner.iter + 1) % _length_of_pass(runner) == 0:
             self._finish_pass(runner, runner.iter + 1)
             self._open_pools(runner, runner.iter + 1)
-        elif self._checkpoint_is_due(runner):
+        elif saves_after_iteration(runner):
             self._agree()
 
     def after_train_epoch(self, runner) -> None:
@@ -205,17 +203,6 @@ class HardSampleHook(Hook):
         text = ', '.join(f'{name.split("/")[1]} {value:.4g}' for name, value in scalars.items())
         runner.logger.info(f'Hard samples among {len(self.table)}: {text}')
         runner.visualizer.add_scalars(scalars, step=iterations)
-
-    def _checkpoint_is_due(self, runner) -> bool:
-        return any(
-            isinstance(hook, CheckpointHook)
-            and not hook.by_epoch
-            and (
-                self.every_n_train_iters(runner, hook.interval, hook.save_begin)
-                or (hook.save_last and self.is_last_train_iter(runner))
-            )
-            for hook in runner.hooks
-        )
 
     # ------------------------------------------------------------------------------------------------------ checkpoints
 

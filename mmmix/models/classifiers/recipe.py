@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
+from numbers import Real
 from typing import Any
 
 import torch
 from mmpretrain.models.utils.batch_augments import RandomBatchAugment
 from torch import Tensor, nn
 
-from ...core import Mixer
+from ...core import Mixer, check
+from ...core.fields import number
 from ...probes.modules import module_at
 
 
@@ -57,21 +59,85 @@ def own_configs(
         data_preprocessor (dict | nn.Module, optional): The preprocessor or its config.
 
     Raises:
-        ValueError: If ``train_cfg`` has other keys, or both of them name mixers.
+        TypeError: If one of them is of a wrong type.
+        ValueError: If ``train_cfg`` has other keys, both of them name mixers, or the choice among mixers is none.
     """
-    train_cfg = deepcopy(train_cfg)
-    unknown = set(train_cfg or ()) - {'augments', 'probs'}
-    if unknown:
-        raise ValueError(
-            f'MixClassifier: `train_cfg` takes `augments` and `probs`, but got {sorted(unknown)}: remove them.'
-        )
+    train_cfg = checked(deepcopy(train_cfg), '`train_cfg`')
     if isinstance(data_preprocessor, dict) or data_preprocessor is None:
         data_preprocessor = deepcopy(data_preprocessor) or {}
         if train_cfg and data_preprocessor.get('batch_augments'):
             raise ValueError(
                 'MixClassifier: both `train_cfg` and `data_preprocessor.batch_augments` name mixers: keep one.'
             )
+        if 'batch_augments' in data_preprocessor:
+            where = '`data_preprocessor.batch_augments`'
+            data_preprocessor['batch_augments'] = checked(data_preprocessor['batch_augments'], where)
     return train_cfg, data_preprocessor
+
+
+def checked(config: Any, where: str) -> dict | None:
+    """The choice among mixers as a config gives it, if it is one.
+
+    Args:
+        config (dict, optional): ``augments`` and ``probs``, changed in place.
+        where (str): Where it stands, for the error.
+
+    Raises:
+        TypeError: If something in it is of a wrong type.
+        ValueError: If it has other keys, no mixer, or probabilities that are none.
+    """
+    if config is None or (isinstance(config, dict) and not config):
+        return config
+    example = "e.g. dict(augments=dict(type='mmmix.CutMix'))"
+    if not isinstance(config, dict):
+        raise TypeError(f'MixClassifier: {where} must be a dict, {example}, but got {config!r}.')
+    unknown = set(config) - {'augments', 'probs'}
+    if unknown:
+        raise ValueError(
+            f'MixClassifier: {where} takes `augments` and `probs`, but got {sorted(unknown)}: remove them.'
+        )
+    if 'augments' not in config:
+        raise ValueError(f'MixClassifier: {where} has `probs` but no `augments`: name mixers, {example}.')
+    if isinstance(config.get('probs'), Real):
+        config['probs'] = [config['probs']]
+    check_choice(config['augments'], config.get('probs'), where)
+    return config
+
+
+def check_choice(augments: Any, probs: Any, where: str) -> None:
+    """Refuse what cannot be chosen from, in one line.
+
+    Args:
+        augments (Callable | dict | Sequence): Mixers or their configs.
+        probs (Sequence[float], optional): The probability of each.
+        where (str): Where they stand, for the error.
+
+    Raises:
+        TypeError: If one of them is of a wrong type.
+        ValueError: If there is no mixer, or probabilities are negative, too many, too few or above 1 together.
+    """
+    several = list(augments) if isinstance(augments, (list, tuple)) else [augments]
+    if not several:
+        raise ValueError(f'MixClassifier: `augments` in {where} is empty: name a mixer, or remove {where}.')
+    for augment in several:
+        if not (isinstance(augment, dict) or callable(augment) or (augment is None and len(several) > 1)):
+            like = repr(augment) if isinstance(augment, str) else "'mmmix.CutMix'"
+            raise TypeError(
+                f'MixClassifier: `augments` in {where} takes mixers or their configs, e.g. dict(type={like}), but got '
+                f'{augment!r}.'
+            )
+    if probs is None:
+        return
+    if not isinstance(probs, (list, tuple)):
+        raise TypeError(f'MixClassifier: `probs` in {where} must be a list of numbers in [0, 1], but got {probs!r}.')
+    for prob in probs:
+        check(f'MixClassifier, {where}', probs=(prob, number(least=0, most=1, like=0.5)))
+    if len(probs) != len(several):
+        raise ValueError(
+            f'MixClassifier: `probs` in {where} are {len(probs)} for {len(several)} `augments`: give one for each.'
+        )
+    if sum(probs) > 1 + 1e-6:  # what mmpretrain adds for no mixing may round up
+        raise ValueError(f'MixClassifier: `probs` in {where} must add up to at most 1, but got {list(probs)!r}.')
 
 
 def adopt(given: Any, model: Any) -> Recipe:
@@ -86,9 +152,11 @@ def adopt(given: Any, model: Any) -> Recipe:
 
     Raises:
         TypeError: If it is no batch augmentation.
-        ValueError: If the head cannot take label shares, or a part cannot work with this network.
+        ValueError: If there is nothing to choose from, the head cannot take label shares, or a part cannot work with
+            this network.
     """
     if isinstance(given, RandomBatchAugment):
+        check_choice(given.augments, given.probs, '`batch_augments`')
         recipe = Recipe(given.augments, given.probs)
     elif callable(given):
         recipe = Recipe([given])
