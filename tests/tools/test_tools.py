@@ -175,21 +175,22 @@ def test_workers_persist_only_where_there_are_some(loader, flags, expected):
     assert 'missing' not in config
 
 
-def test_last_checkpoint_survives_a_crash_and_a_move(tmp_path):
+def test_last_checkpoint_survives_a_crash_and_a_move(tmp_path, capsys):
     note = tmp_path / 'last_checkpoint'
     assert cli.last_checkpoint(str(tmp_path)) is None
     note.touch()  # the process died between opening and writing
     assert cli.last_checkpoint(str(tmp_path)) is None
     for second, name in enumerate(['epoch_9.pth', 'epoch_10.pth', 'best.pth']):
-        (tmp_path / name).touch()
+        torch.save(dict(meta=dict(epoch=second)), tmp_path / name)
         os.utime(tmp_path / name, (second, second))
-    assert cli.last_checkpoint(str(tmp_path)) == str(tmp_path / 'epoch_10.pth')
-    note.write_text(str(tmp_path / 'epoch_9.pth'))
+    newest = str(tmp_path / 'epoch_10.pth')
+    for text in ('', newest, str(tmp_path / 'epoch_9.pth'), '/before/the/move/epoch_10.pth', '/deleted/epoch_8.pth'):
+        note.write_text(text)
+        assert cli.last_checkpoint(str(tmp_path)) == newest
+    assert 'names /deleted/epoch_8.pth, which is missing.' in capsys.readouterr().out
+    (tmp_path / 'epoch_10.pth').write_bytes(b'half')
     assert cli.last_checkpoint(str(tmp_path)) == str(tmp_path / 'epoch_9.pth')
-    note.write_text('/before/the/move/epoch_9.pth')
-    assert cli.last_checkpoint(str(tmp_path)) == str(tmp_path / 'epoch_9.pth')
-    note.write_text('/deleted/epoch_8.pth')
-    assert cli.last_checkpoint(str(tmp_path)) is None
+    assert 'epoch_10.pth' in capsys.readouterr().out
 
 
 def test_resume_without_a_checkpoint_starts_from_the_beginning(tool, tmp_path, capsys):
