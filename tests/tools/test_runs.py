@@ -1,11 +1,13 @@
 """Whole runs of the quickstart through the command line: two ranks, killed and resumed."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -104,3 +106,77 @@ def test_killed_and_resumed_ends_like_an_uninterrupted_run(tmp_path: Path) -> No
     assert resumed['lr'] == pytest.approx(uninterrupted['lr'])
     assert len(resumed['lam']) == (epochs - resumed['start_epoch']) * 8
     assert (tmp_path / f'epoch_{epochs}.pth').exists()
+    assert_equal_from_the_resume_on(resumed, uninterrupted)
+
+
+def assert_equal_from_the_resume_on(resumed: dict, whole: dict) -> None:
+    """Bit by bit: weights and buffers, the hard-sample table, and the shares that were drawn since."""
+    assert resumed['weights'].keys() == whole['weights'].keys()
+    assert not [name for name, value in whole['weights'].items() if not torch.equal(value, resumed['weights'][name])]
+    for name in ('seen', 'missed'):
+        assert torch.equal(resumed['table'][name], whole['table'][name])
+    assert 0 < len(resumed['lam']) < len(whole['lam'])
+    assert resumed['lam'] == whole['lam'][-len(resumed['lam']) :]
+
+
+def two_ranks(work_dir: Path, epochs: int) -> list[str]:
+    with socket.socket() as probe:
+        probe.bind(('', 0))
+        port = probe.getsockname()[1]
+    launch = [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2', f'--master_port={port}']
+    # Workers, and a pipeline that draws; one checkpoint is kept.
+    more = [
+        'train_dataloader.num_workers=1',
+        'default_hooks.checkpoint.max_keep_ckpts=1',
+        'custom_hooks.0.min_hardness=0.0',
+    ]
+    return [*launch, *options(work_dir, epochs), *more, '--launcher', 'pytorch']
+
+
+def test_two_ranks_killed_five_times_at_random_end_like_an_uninterrupted_run(tmp_path: Path) -> None:
+    epochs, draw = 20, random.Random(20261124)
+    whole, killed = tmp_path / 'whole', tmp_path / 'killed'
+    run(two_ranks(whole, epochs))
+    reached = []
+    for kill in range(5):
+        resume = ['--resume'] if kill else []
+        before = checkpoint_of(killed)
+        with (tmp_path / f'log{kill}').open('w') as log:
+            process = subprocess.Popen(
+                [*two_ranks(killed, epochs), *resume],
+                cwd=ROOT,
+                env=environment(),
+                stdout=log,
+                stderr=log,
+            )
+            deadline = time.time() + 200
+            while checkpoint_of(killed) == before and time.time() < deadline and process.poll() is None:
+                time.sleep(0.01)
+            time.sleep(draw.uniform(0, 1))
+            assert process.poll() is None, (tmp_path / f'log{kill}').read_text()[-3000:]
+            for pid in [*descendants(process.pid), process.pid]:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            process.wait()
+        reached.append(checkpoint_of(killed))
+    assert len(set(reached)) == 5 and not (killed / 'rank0.pt').exists(), reached
+    run([*two_ranks(killed, epochs), '--resume'])
+    for rank in (0, 1):
+        resumed, uninterrupted = load(killed / f'rank{rank}.pt'), load(whole / f'rank{rank}.pt')
+        assert uninterrupted['start_epoch'] == 0 < resumed['start_epoch'] < epochs
+        assert float(uninterrupted['table']['missed'].sum()) > 0
+        assert_equal_from_the_resume_on(resumed, uninterrupted)
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes that a process started, and theirs: torchrun puts its ranks into sessions of their own."""
+    try:
+        children = Path(f'/proc/{pid}/task/{pid}/children').read_text().split()
+    except FileNotFoundError:  # it is gone already
+        return []
+    return [found for child in children for found in (int(child), *descendants(int(child)))]
+
+
+def checkpoint_of(work_dir: Path) -> int:
+    """The last epoch whose checkpoint was moved to its place."""
+    return max((int(path.stem.removeprefix('epoch_')) for path in work_dir.glob('epoch_*.pth')), default=0)

@@ -16,6 +16,7 @@ from mmengine.config import Config
 
 from mmmix import cli
 from mmmix.engine.optim_wrapper import AutocastOptimWrapper
+from mmmix.engine.switches import use_resumable_runs
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / 'tools'
@@ -175,22 +176,44 @@ def test_workers_persist_only_where_there_are_some(loader, flags, expected):
     assert 'missing' not in config
 
 
-def test_last_checkpoint_survives_a_crash_and_a_move(tmp_path, capsys):
-    note = tmp_path / 'last_checkpoint'
-    assert cli.last_checkpoint(str(tmp_path)) is None
-    note.touch()  # the process died between opening and writing
-    assert cli.last_checkpoint(str(tmp_path)) is None
-    for second, name in enumerate(['epoch_9.pth', 'epoch_10.pth', 'best.pth']):
-        torch.save(dict(meta=dict(epoch=second)), tmp_path / name)
-        os.utime(tmp_path / name, (second, second))
-    newest = str(tmp_path / 'epoch_10.pth')
-    for text in ('', newest, str(tmp_path / 'epoch_9.pth'), '/before/the/move/epoch_10.pth', '/deleted/epoch_8.pth'):
-        note.write_text(text)
-        assert cli.last_checkpoint(str(tmp_path)) == newest
-    assert 'names /deleted/epoch_8.pth, which is missing.' in capsys.readouterr().out
-    (tmp_path / 'epoch_10.pth').write_bytes(b'half')
-    assert cli.last_checkpoint(str(tmp_path)) == str(tmp_path / 'epoch_9.pth')
-    assert 'epoch_10.pth' in capsys.readouterr().out
+def test_resume_after_a_kill_takes_the_newest_whole_checkpoint(tool, tmp_path, capsys):
+    tool('train.py', 'tiny.py', '--no-validate', '--work-dir', 'run')
+    run = tmp_path / 'run'
+    (run / 'epoch_2.pth').write_bytes((run / 'epoch_1.pth').read_bytes()[:-1000])
+    (run / 'last_checkpoint').write_text('')
+    capsys.readouterr()
+    options = ['--no-validate', '--work-dir', 'run', '--resume', '--cfg-options', 'train_cfg.max_epochs=2']
+    tool('train.py', 'tiny.py', *options)
+    lines = capsys.readouterr().out
+    assert re.search(r"Skipped: '.*epoch_2\.pth' is no whole checkpoint", lines)
+    assert re.search(r'Going on from .*epoch_1\.pth, the newest whole checkpoint\.', lines)
+    assert 'resumed epoch: 1, iter: 2' in log_of(run)
+    assert torch.load(run / 'epoch_2.pth', weights_only=False)['meta']['iter'] == 4
+
+    (run / 'last_checkpoint').write_text('/gone/epoch_7.pth')
+    assert cli.last_checkpoint(str(run)) == str(run / 'epoch_2.pth')
+    assert '`last_checkpoint` names /gone/epoch_7.pth, which is missing.' in capsys.readouterr().out
+
+
+def test_runs_of_the_tool_can_be_resumed(config):
+    """The hooks come in by themselves, once, and what the config says of its own ones stays."""
+    loaded = cli.read_config('tiny.py')
+    loaded.default_hooks.checkpoint.max_keep_ckpts = 3
+    loaded.custom_hooks = [dict(type='CheckpointHook', interval=5), dict(type='mmmix.RandomStateHook', partners=False)]
+    for _ in range(2):
+        use_resumable_runs(loaded)
+        assert loaded.default_hooks.checkpoint.type == 'mmmix.SafeCheckpointHook'
+        assert loaded.default_hooks.checkpoint.max_keep_ckpts == 3
+        assert loaded.custom_hooks == [
+            dict(type='mmmix.SafeCheckpointHook', interval=5),
+            dict(type='mmmix.RandomStateHook', partners=False),
+        ]
+    bare = Config(dict(default_hooks=dict(checkpoint=None)))
+    use_resumable_runs(bare)
+    assert bare.default_hooks.checkpoint is None and bare.custom_hooks == [dict(type='mmmix.RandomStateHook')]
+    other = Config(dict(default_hooks=dict(checkpoint=dict(type='mine.Hook'))))
+    use_resumable_runs(other)
+    assert other.default_hooks.checkpoint.type == 'mine.Hook'
 
 
 def test_resume_without_a_checkpoint_starts_from_the_beginning(tool, tmp_path, capsys):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from mmengine import dist
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
@@ -80,7 +81,9 @@ class RandomStateHook(Hook):
             return  # a test or a validation: nothing is trained
         come_before_saving(self, runner, 'gather the states of all ranks')
         self._state = self._taken = self._gathered = None
-        self._loading = SeededLoading(runner.train_loop, runner.seed)
+        seed = torch.tensor(runner.seed)
+        dist.broadcast(seed)  # with `diff_rank_seed` each rank has its own
+        self._loading = SeededLoading(runner.train_loop, int(seed))
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Take this rank's part out of the checkpoint that a run resumes from."""
