@@ -77,6 +77,7 @@ def main() -> None:
             for arm in names
             if (arm, seed) not in done
         ]
+        load_images(args.data, args.images, args.coarse, args.tuning)  # Once, before two processes want them.
         begun, taken = time.perf_counter(), []
         with multiprocessing.get_context('spawn').Pool(args.workers, maxtasksperchild=1) as pool:
             waiting = [pool.apply_async(one_run, (job,)) for job in jobs[: args.workers]]

@@ -1,5 +1,6 @@
 """One run of the small-data comparison: images in memory, MMEngine's runner, the score on all test images."""
 
+import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -45,7 +46,7 @@ def read(folder: Path, coarse: bool) -> tuple[Tensor, Tensor, int]:
         files = [(path, label) for label, name in enumerate(names) for path in sorted((folder / name).glob('*.png'))]
         pixels = torch.from_numpy(np.stack([np.asarray(Image.open(path).convert('RGB')) for path, _ in files]))
         small = F.adaptive_avg_pool2d(pixels.permute(0, 3, 1, 2).float(), SIDE)
-        half = cache.with_suffix('.tmp')
+        half = cache.with_suffix(f'.{os.getpid()}.tmp')
         torch.save(dict(images=small, labels=torch.tensor([label for _, label in files])), half)
         half.replace(cache)
     kept = torch.load(cache, weights_only=True)
