@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from ..core.fields import choice, text
 from ..core.roles import Guide
 from ..ops.devices import eager, without_autocast
-from ..probes.modules import as_map, last_tensor, module_at, recorded, run
+from ..probes.attention import network_of
+from ..probes.modules import as_map, extra_tokens, last_tensor, module_at, recorded, run
 from ..probes.untouched import untouched
 
 
@@ -75,7 +76,7 @@ class ClassActivation(Guide):
                 raise ValueError(
                     f"ClassActivation: '{self.at}' takes no part in the forward pass: name another module."
                 )
-            maps = as_map(self.features_in(heard[-1]), *size).float()
+            maps = as_map(self.features_in(heard[-1]), *size, extra_tokens(network_of(model))).float()
             if maps.shape[1] != linear.in_features:
                 raise ValueError(
                     f"ClassActivation: '{self.at}' has {maps.shape[1]} channels but '{self.classifier}' takes "

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from ..core import Mix
 from ..evaluation.pixels import PixelClassifier
-from ..probes.modules import token_grid
+from ..probes.attention import network_of
+from ..probes.modules import as_map, extra_tokens
 from .figures import figure_at
 
 
@@ -46,12 +47,6 @@ class _Logits(nn.Module):
         return self.model(inputs, mode='tensor')
 
 
-def patches_as_map(tokens: Tensor, height: int, width: int) -> Tensor:
-    """Tokens ``(N, L, C)`` of an image of this shape as a map ``(N, C, h, w)``; those in front of the patches go."""
-    extra, rows, columns = token_grid(tokens.shape[1], height, width)
-    return tokens[:, extra:].transpose(1, 2).reshape(len(tokens), -1, rows, columns)
-
-
 def cam_maps(model: nn.Module, pixels: Tensor, classes: Tensor, layer: str | None = None) -> Tensor:
     """Grad-CAM maps.
 
@@ -83,7 +78,7 @@ def cam_maps(model: nn.Module, pixels: Tensor, classes: Tensor, layer: str | Non
     classifier = PixelClassifier(model)
 
     def reshape(maps: Tensor) -> Tensor:
-        return patches_as_map(maps, *pixels.shape[-2:]) if maps.ndim == 3 else maps
+        return as_map(maps, *pixels.shape[-2:], extra_tokens(network_of(model)))
 
     inputs = classifier.to_inputs(pixels.float())
     grads = [(parameter, parameter.grad) for parameter in model.parameters()]

@@ -29,8 +29,8 @@ from mmmix.evaluation import (
 )
 from mmmix.evaluation.corruptions import SEVERITIES
 from mmmix.evaluation.runs import as_markdown
+from mmmix.probes.modules import as_map
 from mmmix.visualization import cam_maps, draw_cams
-from mmmix.visualization.cam import patches_as_map
 
 ROOT = Path(__file__).resolve().parents[2]
 MEAN, STD = [120.0, 110.0, 100.0], [70.0, 60.0, 50.0]
@@ -305,7 +305,7 @@ def test_cam_maps_leave_no_trace(network, size):
 
 def test_tokens_become_a_grid():
     tokens = torch.arange(12.0).view(1, 12, 1).repeat(2, 1, 3)
-    grid = patches_as_map(torch.cat([torch.full((2, 1, 3), -1.0), tokens], 1), 32, 24)
+    grid = as_map(torch.cat([torch.full((2, 1, 3), -1.0), tokens], 1), 32, 24)
     assert grid.shape == (2, 3, 4, 3)
     assert grid[0, 0].flatten().tolist() == list(range(12))
 

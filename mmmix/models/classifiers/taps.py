@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from ...core import Mix, Mixer
 from ...core.scene import Scene
-from ...probes.modules import module_at, token_grid
+from ...probes.attention import network_of
+from ...probes.modules import extra_tokens, module_at, token_grid
 
 
 @contextmanager
@@ -35,7 +36,7 @@ def tapped(model: nn.Module, mixer: Mixer, scene: Scene, at: str) -> Iterator[li
 
     def mix(module: nn.Module, args: Any, output: Any) -> Any:
         handle.remove()  # once, also where a module is used twice
-        mixed, mix = mix_output(mixer, scene, at, output)
+        mixed, mix = mix_output(mixer, scene, at, output, extra_tokens(network_of(model)))
         told.append(mix)
         return mixed
 
@@ -48,12 +49,12 @@ def tapped(model: nn.Module, mixer: Mixer, scene: Scene, at: str) -> Iterator[li
         raise ValueError(f"The module '{at}' takes no part in the forward pass: name another one in `at`.")
 
 
-def mix_output(mixer: Mixer, scene: Scene, at: str, output: Any) -> tuple[Any, Mix]:
-    """Mix the last tensor in a module's output; whatever else it gives stays as it is."""
+def mix_output(mixer: Mixer, scene: Scene, at: str, output: Any, in_front: int | None = None) -> tuple[Any, Mix]:
+    """Mix the last tensor in a module's output; whatever else it gives stays as it is. See :func:`mix_features`."""
     told: list[Mix] = []
 
     def mix(features: Tensor) -> Tensor:
-        mixed, mix = mix_features(mixer, scene, at, features)
+        mixed, mix = mix_features(mixer, scene, at, features, in_front)
         told.append(mix)
         return mixed
 
@@ -80,11 +81,23 @@ def with_last(output: Any, fits: Callable[[Any], bool], change: Callable[[Any], 
     return type(output)(items)
 
 
-def mix_features(mixer: Mixer, scene: Scene, at: str, features: Tensor) -> tuple[Tensor, Mix]:
+def mix_features(
+    mixer: Mixer, scene: Scene, at: str, features: Tensor, in_front: int | None = None
+) -> tuple[Tensor, Mix]:
     """Mix features as images are.
 
     Maps are ``(M, C, h, w)``. Tokens ``(M, L, C)`` are mixed as the map of their patches, and class tokens, which have
     no place on it, by the mean of the mask. Vectors ``(M, C)`` are for mixers that take any shape.
+
+    Args:
+        mixer (Mixer): How to mix.
+        scene (Scene): Who meets whom.
+        at (str): Path of the module that gives the features.
+        features (Tensor): What is mixed.
+        in_front (int, optional): How many tokens the network says come before the patches. Defaults to None.
+
+    Returns:
+        tuple[Tensor, Mix]: The mixed features, in the layout that they came in, and the story.
 
     Raises:
         ValueError: If the mixer cannot mix features of this shape.
@@ -96,7 +109,7 @@ def mix_features(mixer: Mixer, scene: Scene, at: str, features: Tensor) -> tuple
             f"{type(mixer).__name__} mixes maps and tokens, but '{at}' gives {tuple(features.shape)}: name a module in "
             'front of the pooling in `at`, or use Mixup.'
         )
-    extra, rows, columns = token_grid(features.shape[1], *scene.pool.shape[2:])
+    extra, rows, columns = token_grid(features.shape[1], *scene.pool.shape[2:], in_front)
     maps = features[:, extra:].transpose(1, 2).unflatten(2, (rows, columns))
     mixed, mix = mixer.mix_in(scene, maps, at)
     tokens = mixed.flatten(2).transpose(1, 2)
