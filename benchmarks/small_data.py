@@ -22,10 +22,12 @@ import torch
 from small_data_arms import ARMS, arms_named
 from small_data_runs import BFLOAT16, load_images, train
 from small_data_tables import draw, page
+from small_data_tuning import TRIED
 
 from mmmix.evaluation.frame import Results, environment
 
 FOLDER = Path(__file__).parent
+KNOWN = {**ARMS, **TRIED}
 
 
 def parse_args() -> argparse.Namespace:
@@ -56,7 +58,7 @@ def one_run(job: dict[str, Any]) -> dict[str, Any]:
     torch.set_num_threads(1)
     images = load_images(job['data'], job['images'], job['coarse'], job['tuning'])
     start = time.perf_counter()
-    found = train(ARMS[job['arm']], images, job['seed'], job['epochs'])
+    found = train(KNOWN[job['arm']], images, job['seed'], job['epochs'])
     return {'arm': job['arm'], 'seed': job['seed'], **found, 'seconds': round(time.perf_counter() - start, 1)}
 
 
@@ -67,7 +69,7 @@ def main() -> None:
     told = dict(dtype='bfloat16' if BFLOAT16 else 'float32', **environment())
     results = Results(args.output, {**setting, **told}, strict=False)
     if not args.page:
-        names = arms_named(args.arms)
+        names = arms_named(KNOWN, args.arms)
         seeds = range(args.first_seed, args.first_seed + args.seeds)
         done = {(run['arm'], run['seed']) for run in results.runs}
         # Seed by seed, so that a stopped comparison has all arms with the same seeds.
@@ -79,7 +81,10 @@ def main() -> None:
         ]
         load_images(args.data, args.images, args.coarse, args.tuning)  # Once, before two processes want them.
         begun, taken = time.perf_counter(), []
-        with multiprocessing.get_context('spawn').Pool(args.workers, maxtasksperchild=1) as pool:
+        # A process of its own for each run, forked from one that has imported everything and done nothing.
+        context = multiprocessing.get_context('forkserver')
+        context.set_forkserver_preload(['small_data_runs', 'small_data_tuning'])
+        with context.Pool(args.workers, maxtasksperchild=1) as pool:
             waiting = [pool.apply_async(one_run, (job,)) for job in jobs[: args.workers]]
             ahead = jobs[args.workers :]
             while waiting:
@@ -100,8 +105,8 @@ def main() -> None:
                 if ahead and time.perf_counter() - begun < 60 * args.minutes:
                     waiting.append(pool.apply_async(one_run, (ahead.pop(0),)))
     if args.output.exists():
-        page(args.output, results.setting, results.runs)
-        draw(args.output.with_suffix('.png'), results.runs)
+        page(args.output, KNOWN, results.setting, results.runs)
+        draw(args.output.with_suffix('.png'), KNOWN, results.runs)
 
 
 if __name__ == '__main__':

@@ -87,8 +87,8 @@ ARMS: dict[str, Arm] = {
 }
 
 
-def arms_named(patterns: list[str] | None) -> list[str]:
-    """The arms whose names fit one of the patterns; None is all.
+def arms_named(arms: dict[str, Arm], patterns: list[str] | None) -> list[str]:
+    """The arms whose names fit one of the patterns; None is all of the table.
 
     Raises:
         SystemExit: If a pattern fits none.
@@ -96,6 +96,6 @@ def arms_named(patterns: list[str] | None) -> list[str]:
     if patterns is None:
         return list(ARMS)
     for pattern in patterns:
-        if not any(fnmatch(name, pattern) for name in ARMS):
-            raise SystemExit(f'small_data: there is no arm {pattern!r}: choose from {", ".join(ARMS)}')
-    return [name for name in ARMS if any(fnmatch(name, pattern) for pattern in patterns)]
+        if not any(fnmatch(name, pattern) for name in arms):
+            raise SystemExit(f'small_data: there is no arm {pattern!r}: choose from {", ".join(arms)}')
+    return [name for name in arms if any(fnmatch(name, pattern) for pattern in patterns)]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from scipy.stats import t as student
-from small_data_arms import ARMS
+from small_data_arms import Arm
 
 from mmmix.evaluation.frame import table, write_json
 
@@ -34,17 +34,17 @@ def interval(values: list[float]) -> tuple[float, float]:
     return statistics.mean(values), float(half)
 
 
-def summary(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def summary(known: dict[str, Arm], runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """One entry for each arm that has runs: its seeds, its values, and the paired differences to its base."""
-    by_arm = {name: {run['seed']: run for run in runs if run['arm'] == name} for name in ARMS}
+    by_arm = {name: {run['seed']: run for run in runs if run['arm'] == name} for name in known}
     arms = []
     for name, own in by_arm.items():
         if not own:
             continue
         seeds = sorted(own)
-        base = by_arm.get(ARMS[name].base, {})
+        base = by_arm.get(known[name].base, {})
         common = [seed for seed in seeds if seed in base]
-        entry: dict[str, Any] = dict(arm=name, base=ARMS[name].base, seeds=seeds)
+        entry: dict[str, Any] = dict(arm=name, base=known[name].base, seeds=seeds)
         for key in ('top1', 'nll', 'ece', 'seconds_a_step'):
             entry[key] = [own[seed][key] for seed in seeds]
         for key in ('top1', 'nll') if common else ():
@@ -62,9 +62,9 @@ def shown(difference: dict[str, float] | None, digits: int) -> str:
     return f'**{text}**' if abs(difference['mean']) > difference['half'] else text
 
 
-def page(path: Path, setting: dict[str, Any], runs: list[dict[str, Any]]) -> None:
+def page(path: Path, known: dict[str, Arm], setting: dict[str, Any], runs: list[dict[str, Any]]) -> None:
     """Write the arms into the results, and the page beside them."""
-    arms = summary(runs)
+    arms = summary(known, runs)
     write_json(path, {'setting': setting, 'arms': arms, 'runs': runs})
     rows = []
     for arm in arms:
@@ -98,11 +98,11 @@ def page(path: Path, setting: dict[str, Any], runs: list[dict[str, Any]]) -> Non
     path.with_suffix('.md').write_text(text, encoding='utf-8')
 
 
-def draw(path: Path, runs: list[dict[str, Any]]) -> None:
+def draw(path: Path, known: dict[str, Arm], runs: list[dict[str, Any]]) -> None:
     """Bars of the differences in accuracy, with their intervals."""
     from matplotlib.figure import Figure
 
-    arms = [arm for arm in summary(runs) if arm.get('top1_difference', {}).get('pairs', 0) > 1]
+    arms = [arm for arm in summary(known, runs) if arm.get('top1_difference', {}).get('pairs', 0) > 1]
     if not arms:
         return
     figure = Figure(figsize=(7, 0.28 * len(arms) + 1), layout='constrained', dpi=110)
