@@ -1,10 +1,23 @@
 """Every test starts from the same seed and on one thread, so that failures repeat."""
 
+import gc
+
 import pytest
 import torch
+import yapf.yapflib.yapf_api
+
+# A run writes its config down four times, and making each pretty takes a third of a small run: any layout will do here.
+# This comes before MMEngine is imported, since it may take the function with it.
+yapf.yapflib.yapf_api.FormatCode = lambda text, **_: (text, True)
 
 
 @pytest.fixture(autouse=True)
 def _repeatable() -> None:
     torch.manual_seed(0)
     torch.set_num_threads(1)
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests and modules are here to stay: the garbage collector need not look at them again and again."""
+    gc.collect()
+    gc.freeze()
