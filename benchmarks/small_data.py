@@ -12,14 +12,11 @@ A run is saved when it ends; a stopped command goes on where it was.
 """
 
 import argparse
-import multiprocessing
-import statistics
-import time
 from pathlib import Path
 from typing import Any
 
-import torch
 from small_data_arms import ARMS, arms_named
+from small_data_jobs import run_all
 from small_data_runs import BFLOAT16, load_images, train
 from small_data_tables import draw, page
 from small_data_tuning import TRIED
@@ -54,12 +51,9 @@ def parse_args() -> argparse.Namespace:
 
 
 def one_run(job: dict[str, Any]) -> dict[str, Any]:
-    """Train one arm with one seed, in a process of its own."""
-    torch.set_num_threads(1)
+    """Train one arm with one seed."""
     images = load_images(job['data'], job['images'], job['coarse'], job['tuning'])
-    start = time.perf_counter()
-    found = train(KNOWN[job['arm']], images, job['seed'], job['epochs'])
-    return {'arm': job['arm'], 'seed': job['seed'], **found, 'seconds': round(time.perf_counter() - start, 1)}
+    return train(KNOWN[job['arm']], images, job['seed'], job['epochs']).summary()
 
 
 def main() -> None:
@@ -67,43 +61,13 @@ def main() -> None:
     args = parse_args()
     setting = dict(images=args.images, epochs=args.epochs, coarse=args.coarse, tuning=args.tuning)
     told = dict(dtype='bfloat16' if BFLOAT16 else 'float32', **environment())
-    results = Results(args.output, {**setting, **told}, strict=False)
+    results = Results(args.output, {**setting, **told}, strict=tuple(setting))
     if not args.page:
-        names = arms_named(KNOWN, args.arms)
-        seeds = range(args.first_seed, args.first_seed + args.seeds)
-        done = {(run['arm'], run['seed']) for run in results.runs}
-        # Seed by seed, so that a stopped comparison has all arms with the same seeds.
-        jobs = [
-            dict(arm=arm, seed=seed, data=args.data, **setting)
-            for seed in seeds
-            for arm in names
-            if (arm, seed) not in done
-        ]
         load_images(args.data, args.images, args.coarse, args.tuning)  # Once, before two processes want them.
-        begun, taken = time.perf_counter(), []
-        # A process of its own for each run, forked from one that has imported everything and done nothing.
-        context = multiprocessing.get_context('forkserver')
-        context.set_forkserver_preload(['small_data_runs', 'small_data_tuning'])
-        with context.Pool(args.workers, maxtasksperchild=1) as pool:
-            waiting = [pool.apply_async(one_run, (job,)) for job in jobs[: args.workers]]
-            ahead = jobs[args.workers :]
-            while waiting:
-                finished = next((each for each in waiting if each.ready()), None)
-                if finished is None:
-                    time.sleep(0.2)
-                    continue
-                waiting.remove(finished)
-                run = finished.get()
-                results.add(run)
-                taken.append(run['seconds'])
-                left = (len(ahead) + len(waiting)) * statistics.median(taken) / args.workers / 60
-                print(
-                    f'{run["arm"]:28} seed {run["seed"]:3}  top-1 {run["top1"]:.2f}  NLL {run["nll"]:.3f}  '
-                    f'{run["seconds"]:.0f} s; {len(ahead) + len(waiting)} to go, {left:.0f} min left',
-                    flush=True,
-                )
-                if ahead and time.perf_counter() - begun < 60 * args.minutes:
-                    waiting.append(pool.apply_async(one_run, (ahead.pop(0),)))
+        # Seed by seed, so that a stopped comparison has all arms with the same seeds.
+        seeds = range(args.first_seed, args.first_seed + args.seeds)
+        keys = [dict(arm=arm, seed=seed) for seed in seeds for arm in arms_named(KNOWN, args.arms)]
+        run_all(one_run, keys, dict(data=args.data, **setting), results, args.workers, args.minutes)
     if args.output.exists():
         page(args.output, KNOWN, results.setting, results.runs)
         draw(args.output.with_suffix('.png'), KNOWN, results.runs)

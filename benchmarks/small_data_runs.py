@@ -20,6 +20,7 @@ from small_data_arms import Arm
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from mmmix import HardSampleHook
 from mmmix.evaluation.calibration import expected_calibration_error
 
 BATCH, SIDE, LAST = 100, 16, 5
@@ -104,34 +105,68 @@ class InMemory(Dataset):
         return dict(inputs=index, data_samples=self.samples[index].clone())
 
 
+def logits_of(model: Any, images: Tensor) -> Tensor:
+    """What the network says of images as they are, ``(N, K)``."""
+    model.eval()
+    with torch.no_grad(), torch.autocast('cpu', torch.bfloat16, enabled=BFLOAT16):
+        logits = torch.cat([model.head(model.extract_feat(part)) for part in images.split(500)]).float()
+    model.train()
+    return logits
+
+
 class Score(Hook):
     """Accuracy, likelihood and calibration on all test images after each of the last epochs."""
 
-    def __init__(self, images: Images, epochs: int):
+    def __init__(self, images: Images, first: int):
         self.images = images
-        self.first = epochs - LAST
+        self.first = first
+        #: Top-1 in percent, negative log-likelihood and calibration error in percent, after each epoch.
         self.found: list[tuple[float, float, float]] = []
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Rate the network."""
         if runner.epoch < self.first:
             return
-        model: Any = runner.model
-        model.eval()
-        with torch.no_grad(), torch.autocast('cpu', torch.bfloat16, enabled=BFLOAT16):
-            logits = torch.cat([model.head(model.extract_feat(part)) for part in self.images.test.split(500)]).float()
-        model.train()
+        logits = logits_of(runner.model, self.images.test)
         labels = self.images.test_labels
         right = float((logits.argmax(1) == labels).float().mean())
         error = float(expected_calibration_error(logits.softmax(1), labels))
         self.found.append((100 * right, float(F.cross_entropy(logits, labels)), error))
 
 
-def train(arm: Arm, images: Images, seed: int, epochs: int) -> dict[str, float]:
+@dataclass
+class Trained:
+    """What came out of a run.
+
+    Attributes:
+        scores: Top-1, negative log-likelihood and calibration error after each of the epochs that were rated.
+        predicted: ``(N,)`` classes of the training images, as the network sees them in the end.
+        hardness: ``(N,)`` of the training images, by ``HardSampleHook``; None without it.
+        seconds_a_step: CPU seconds.
+    """
+
+    scores: list[tuple[float, float, float]]
+    predicted: Tensor
+    hardness: Tensor | None
+    seconds_a_step: float
+
+    def summary(self) -> dict[str, float]:
+        """Medians over the last epochs: ``top1`` in percent, ``nll`` and ``ece``; and ``seconds_a_step``."""
+        top1, nll, ece = (float(torch.tensor(column).median()) for column in zip(*self.scores[-LAST:], strict=True))
+        return dict(
+            top1=round(top1, 3), nll=round(nll, 4), ece=round(ece, 4), seconds_a_step=round(self.seconds_a_step, 5)
+        )
+
+
+def train(arm: Arm, images: Images, seed: int, epochs: int, rated: int = LAST) -> Trained:
     """Train one network and rate it.
 
-    Returns:
-        dict[str, float]: Medians over the last epochs: ``top1`` in percent, ``nll`` and ``ece``; ``seconds_a_step``.
+    Args:
+        arm (Arm): How.
+        images (Images): On what.
+        seed (int): Fixes initialisation, order and flips.
+        epochs (int): How many.
+        rated (int): After how many of the last epochs the network is rated. Defaults to 5.
     """
     flips = torch.Generator().manual_seed(seed)
 
@@ -144,7 +179,7 @@ def train(arm: Arm, images: Images, seed: int, epochs: int) -> dict[str, float]:
     dataset = InMemory(images.train_labels)
     sampler = DefaultSampler(dataset, shuffle=True, seed=seed)
     steps = epochs * (len(dataset) // BATCH)
-    score = Score(images, epochs)
+    score = Score(images, epochs - rated)
     head = dict(type='mmpretrain.LinearClsHead', num_classes=images.classes, in_channels=128)
     with tempfile.TemporaryDirectory() as folder:
         runner = Runner(
@@ -177,8 +212,9 @@ def train(arm: Arm, images: Images, seed: int, epochs: int) -> dict[str, float]:
         start = time.process_time()
         runner.train()
         seconds = time.process_time() - start
-    top1, nll, ece = (float(torch.tensor(column).median()) for column in zip(*score.found, strict=True))
-    return dict(top1=round(top1, 3), nll=round(nll, 4), ece=round(ece, 4), seconds_a_step=round(seconds / steps, 5))
+    tables = [hook.table for hook in runner.hooks if isinstance(hook, HardSampleHook)]
+    predicted = logits_of(runner.model, images.train).argmax(1)
+    return Trained(score.found, predicted, tables[0].hardness() if tables else None, seconds / steps)
 
 
 _GROUPS = (

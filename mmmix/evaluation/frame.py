@@ -132,19 +132,26 @@ class Results:
         path (Path): The file.
         setting (dict): What all runs have in common.
         names (tuple[str, str]): What the file calls the setting and the runs. Defaults to ``('setting', 'runs')``.
-        strict (bool): Whether the runs in the file must have this very setting. Defaults to True.
+        strict (bool | Sequence[str]): Whether the runs in the file must have this very setting, or which entries of it
+            they must have. Defaults to True.
 
     Raises:
         ValueError: If the file holds runs of another setting, which stay.
     """
 
     def __init__(
-        self, path: Path, setting: dict, names: tuple[str, str] = ('setting', 'runs'), strict: bool = True
+        self,
+        path: Path,
+        setting: dict,
+        names: tuple[str, str] = ('setting', 'runs'),
+        strict: bool | Sequence[str] = True,
     ) -> None:
         self.path = path
         self.setting = setting
         self.names = names
-        if strict and path.exists() and self._read()[names[0]] != setting:
+        held = self._read()[names[0]]
+        entries = {*setting, *held} if strict is True else strict or ()
+        if any(held.get(entry) != setting.get(entry) for entry in entries):
             raise ValueError(f'{path} holds runs of another setting, which stay: choose another --output')
 
     def _read(self) -> dict:
