@@ -76,7 +76,7 @@ class ClassActivation(Guide):
                 raise ValueError(
                     f"ClassActivation: '{self.at}' takes no part in the forward pass: name another module."
                 )
-            maps = as_map(self.features_in(heard[-1]), *size, extra_tokens(network_of(model))).float()
+            maps = as_map(self.features_in(heard[-1]), size[0], size[1], extra_tokens(network_of(model))).float()
             if maps.shape[1] != linear.in_features:
                 raise ValueError(
                     f"ClassActivation: '{self.at}' has {maps.shape[1]} channels but '{self.classifier}' takes "

@@ -89,6 +89,7 @@ def test_gridmask_hears_the_epoch_from_mmengine() -> None:
 
 ERRORS: list[tuple[str, dict, type[Exception], str]] = [
     ('AttentiveMix', dict(guide=None), TypeError, 'needs a guide'),
+    ('AttentiveMix', {}, TypeError, r"needs a guide, e\.g\. guide=dict\(type='mmmix\.Teacher'"),
     ('AttentiveMix', dict(guide=dict(type='mmmix.SpectralResidual'), grid=3, top_k=10), ValueError, r'\[1, 9\]'),
     ('CoMixup', dict(part=0), ValueError, '`part`'),
     ('CoMixup', dict(labels=dict(type='mmmix.Area')), TypeError, 'does not take `labels`'),
@@ -113,7 +114,7 @@ ERRORS: list[tuple[str, dict, type[Exception], str]] = [
 
 
 @pytest.mark.parametrize(
-    ('name', 'args', 'error', 'match'), ERRORS, ids=[f'{name}-{next(iter(args))}' for name, args, *_ in ERRORS]
+    ('name', 'args', 'error', 'match'), ERRORS, ids=[f'{name}-{next(iter(args), None)}' for name, args, *_ in ERRORS]
 )
 def test_bad_arguments_are_one_line_that_names_the_fix(
     name: str, args: dict, error: type[Exception], match: str
