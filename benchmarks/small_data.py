@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from small_data_arms import ARMS, arms_named
+from small_data_images import load_images
 from small_data_jobs import run_all
-from small_data_runs import BFLOAT16, load_images, train
+from small_data_runs import BFLOAT16, train
 from small_data_tables import draw, page
 from small_data_tuning import TRIED
 

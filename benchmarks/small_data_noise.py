@@ -17,8 +17,9 @@ from typing import Any
 import torch
 from sklearn.metrics import roc_auc_score
 from small_data_arms import HARD, Arm
+from small_data_images import Images, load_images
 from small_data_jobs import run_all
-from small_data_runs import BFLOAT16, LAST, Images, load_images, train
+from small_data_runs import BFLOAT16, LAST, train
 from small_data_tables import interval, shown
 from torch import Tensor
 
@@ -67,7 +68,7 @@ def corrupted(images: Images, part: float, seed: int) -> tuple[Images, Tensor]:
 
 def one_run(job: dict[str, Any]) -> dict[str, Any]:
     """Train one arm with one seed and one part of wrong labels."""
-    clean = load_images(job['data'], job['images'], False, False)
+    clean = load_images(job['data'], job['images'])
     images, wrong = corrupted(clean, job['noise'], job['seed'])
     name, found = job['arm'], {}
     if name in ('drop', 'relabel'):
@@ -133,7 +134,7 @@ def main() -> None:
     told = dict(dtype='bfloat16' if BFLOAT16 else 'float32', **environment())
     results = Results(args.output, {**setting, **told}, strict=tuple(setting))
     if args.data is not None:
-        load_images(args.data, args.images, False, False)
+        load_images(args.data, args.images)
         keys = [
             dict(arm=arm, noise=noise, seed=seed) for seed in range(args.seeds) for noise in LEVELS for arm in args.arms
         ]

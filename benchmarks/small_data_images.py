@@ -1,0 +1,89 @@
+"""The images of the small-data comparison, in memory."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+
+@dataclass
+class Images:
+    """Normalised training and test images, ``(N, 3, side, side)``, and their labels."""
+
+    train: Tensor
+    train_labels: Tensor
+    test: Tensor
+    test_labels: Tensor
+    classes: int
+
+
+def read(folder: Path, coarse: bool, side: int = 16) -> tuple[Tensor, Tensor, int]:
+    """All images of a folder, so small by area averaging, and their labels; kept beside it once read."""
+    cache = folder.with_name(f'{folder.name}_{side}px.pt')
+    names = sorted(path.name for path in folder.iterdir())
+    if not cache.exists():
+        files = [(path, label) for label, name in enumerate(names) for path in sorted((folder / name).glob('*.png'))]
+        pixels = torch.from_numpy(np.stack([np.asarray(Image.open(path).convert('RGB')) for path, _ in files]))
+        small = F.adaptive_avg_pool2d(pixels.permute(0, 3, 1, 2).float(), side)
+        half = cache.with_suffix(f'.{os.getpid()}.tmp')
+        torch.save(dict(images=small, labels=torch.tensor([label for _, label in files])), half)
+        half.replace(cache)
+    kept = torch.load(cache, weights_only=True)
+    labels = kept['labels']
+    if coarse:
+        labels = torch.tensor([SUPERCLASS[name] for name in names])[labels]
+    return kept['images'], labels, int(labels.max()) + 1
+
+
+def load_images(folder: Path, count: int, coarse: bool = False, tuning: bool = False, side: int = 16) -> Images:
+    """The images of a comparison: as many of each class; tuning has training and test images of its own.
+
+    Args:
+        folder (Path): ``train`` and ``test`` lie in it.
+        count (int): How many training images.
+        coarse (bool): Whether the labels are CIFAR-100's superclasses. Defaults to False.
+        tuning (bool): Whether to take training images that the table does not use, for training and for testing.
+            Defaults to False.
+        side (int): Pixels a side. Defaults to 16.
+    """
+    images, labels, classes = read(folder / 'train', coarse, side)
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(2026))
+    rank = torch.zeros(len(labels), dtype=torch.long)
+    for label in range(classes):
+        rows = order[labels[order] == label]
+        rank[rows] = torch.arange(len(rows))
+    each = count // classes
+    mine = (rank >= each) & (rank < 2 * each) if tuning else rank < each
+    if tuning:
+        held = (rank >= 2 * each) & (rank < 4 * each)
+        test, test_labels = images[held], labels[held]
+    else:
+        test, test_labels, _ = read(folder / 'test', coarse, side)
+    own = images[mine]
+    mean, std = own.mean((0, 2, 3), keepdim=True), own.std((0, 2, 3), keepdim=True)
+    test, own = ((part - mean) / std for part in (test, own))
+    layout = torch.channels_last
+    return Images(
+        own.contiguous(memory_format=layout), labels[mine], test.contiguous(memory_format=layout), test_labels, classes
+    )
+
+
+_GROUPS = (
+    'beaver dolphin otter seal whale', 'aquarium_fish flatfish ray shark trout', 'orchid poppy rose sunflower tulip',
+    'bottle bowl can cup plate', 'apple mushroom orange pear sweet_pepper',
+    'clock keyboard lamp telephone television',
+    'bed chair couch table wardrobe', 'bee beetle butterfly caterpillar cockroach', 'bear leopard lion tiger wolf',
+    'bridge castle house road skyscraper', 'cloud forest mountain plain sea',
+    'camel cattle chimpanzee elephant kangaroo',
+    'fox porcupine possum raccoon skunk', 'crab lobster snail spider worm', 'baby boy girl man woman',
+    'crocodile dinosaur lizard snake turtle', 'hamster mouse rabbit shrew squirrel',
+    'maple_tree oak_tree palm_tree pine_tree willow_tree', 'bicycle bus motorcycle pickup_truck train',
+    'lawn_mower rocket streetcar tank tractor',
+)  # fmt: skip
+#: CIFAR-100's fine classes and the superclass of each.
+SUPERCLASS = {name: number for number, group in enumerate(_GROUPS) for name in group.split()}
