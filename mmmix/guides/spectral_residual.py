@@ -19,8 +19,10 @@ class SpectralResidual(Guide):
     :math:`|F^{-1}(\exp(R + iP))|^2` with the phase P (or its root, see ``squared``), smoothed by a Gaussian and mapped
     back bilinearly. Any height and width, batched on the images' device, float32.
 
-    Deviations from the authors' code: their Gaussian window has an even width of 10, ours is odd (9); the longer side
-    and not the width becomes 64, and smaller images are not enlarged.
+    Deviations from the authors' code: their Gaussian window has an even width of 10, ours is odd (9), and maps have a
+    correlation of .985 for that; the longer side and not the width becomes 64, and smaller images are not enlarged.
+    Enlarged to 64 pixels, CIFAR images have maps that peak in the outer tenth of the image in 93 %, as they are in 26 %
+    (``benchmarks/fidelity.md``).
 
     Example:
         >>> import torch
@@ -37,10 +39,12 @@ class SpectralResidual(Guide):
     sigma: float = number(default=2.5, above=0, doc='Standard deviation of the Gaussian, in pixels at that size.')
     kernel: int = whole(default=9, least=1, odd=True, doc='Side of the Gaussian in pixels, 1 for none.')
     border: str = choice(
+        'zeros',
         'replicate',
         'reflect',
-        default='replicate',
-        doc="Beyond the border the Gaussian sees ``'replicate'``, the edge, ``'reflect'``, the image mirrored.",
+        default='zeros',
+        doc="Beyond the border the Gaussian sees ``'zeros'``, as in the authors' code, ``'replicate'``, the edge, "
+        "``'reflect'``, the map mirrored. With the edge, maps peak at the border.",
     )
     squared: bool = flag(
         default=True, doc="Whether the image of the residual is squared, as in the paper; GuidedMixup's authors do not."

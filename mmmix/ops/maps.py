@@ -21,17 +21,18 @@ def spectral_residual(grey: Tensor) -> Tensor:
     return torch.fft.ifft2(torch.polar(residual.exp(), spectrum.angle())).abs().square()
 
 
-def blurred(maps: Tensor, sigma: float, radius: int = 4, border: str = 'replicate') -> Tensor:
-    """Gaussian smoothing of ``(N, 1, H, W)`` maps; beyond the border the edge goes on, or the map is mirrored.
+def blurred(maps: Tensor, sigma: float, radius: int, border: str) -> Tensor:
+    """Gaussian smoothing of ``(N, 1, H, W)`` maps.
 
-    A mirrored map reaches no farther than it has pixels.
+    Beyond the border lie ``'zeros'``, the edge (``'replicate'``) or the map mirrored (``'reflect'``), which reaches no
+    farther than it has pixels.
     """
     if border == 'reflect':
         radius = min(radius, min(maps.shape[-2:]) - 1)
     offset = torch.arange(-radius, radius + 1, device=maps.device, dtype=maps.dtype)
     kernel = torch.exp(-offset.square() / (2 * sigma**2))
     kernel = kernel / kernel.sum()
-    padded = F.pad(maps, (radius,) * 4, mode=border)
+    padded = F.pad(maps, (radius,) * 4, mode='constant' if border == 'zeros' else border)
     return F.conv2d(F.conv2d(padded, kernel.view(1, 1, -1, 1)), kernel.view(1, 1, 1, -1))
 
 

@@ -41,6 +41,17 @@ def test_spectral_residual_finds_what_stands_out() -> None:
         assert top - 6 <= y <= top + 16 and left - 6 <= x <= left + 16
 
 
+def test_spectral_residual_does_not_peak_at_the_border() -> None:
+    """Zeros lie around the map that is smoothed, as in the authors' code: of noise the corners are a third."""
+    images = torch.randn(400, 3, 32, 32)
+    mean = SpectralResidual()(images).mean((0, 1))
+    inside = float(mean[8:24, 8:24].mean())
+    assert float(mean[0, [0, -1]].mean()) == pytest.approx(0.34 * inside, rel=0.1)
+    assert float(mean[0, 8:24].mean()) == pytest.approx(0.58 * inside, rel=0.1)
+    edge = SpectralResidual(border='replicate')(images).mean((0, 1))
+    assert float(edge[0, [0, -1]].mean()) == pytest.approx(float(edge[8:24, 8:24].mean()), rel=0.1)
+
+
 def plain_fine_grained(image: np.ndarray, radii: tuple[int, ...]) -> np.ndarray:
     """What OpenCV's static fine-grained saliency does to one ``(3, H, W)`` image, in loops and without its rounding."""
     grey = 0.299 * image[0] + 0.587 * image[1] + 0.114 * image[2]
