@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..core.fields import text
+from ..core.fields import flag, text
 from ..core.mix import Mix, with_shares
 from ..core.roles import Labels
 from ..probes.attention import find_attention, heard_attention
@@ -33,6 +33,11 @@ class AttentionLabels(Labels, abstract=True):
         doc="Path of the block whose attention counts, e.g. ``'backbone.layers.11'`` (ViT) or "
         "``'backbone.stages.3.blocks.1'`` (Swin).",
     )
+    rounded: bool = flag(
+        default=False,
+        doc="Whether a patch is all of the image that its first pixel is of, as in TransMix's code; otherwise "
+        'one on the edge of the mask counts for each image by its area.',
+    )
 
     def check_model(self, model: Any) -> None:
         """Refuse a network without attention."""
@@ -44,7 +49,8 @@ class AttentionLabels(Labels, abstract=True):
         with heard_attention(model, self.at) as maps:
 
             def relabel(mix: Mix, predict: Callable[[], Tensor]) -> Mix:
-                lam = self.own_share(mix, attended_share(mix.mask, maps(*mix.images.shape[2:])), predict)
+                attended = attended_share(mix.mask, maps(*mix.images.shape[2:]), self.rounded)
+                lam = self.own_share(mix, attended, predict)
                 return with_shares(mix, lam, 1 - lam)
 
             yield relabel
@@ -63,12 +69,15 @@ class AttentionLabels(Labels, abstract=True):
         raise NotImplementedError
 
 
-def attended_share(mask: Tensor, attention: Tensor) -> Tensor:
+def attended_share(mask: Tensor, attention: Tensor, rounded: bool = False) -> Tensor:
     """The share of the attention ``(N, 1, rows, columns)`` under the own mask ``(N, 1, H, W)``: ``(N,)``, float32.
 
-    A patch that belongs to both images counts for each by its area. No attention at all gives the area.
+    A patch that belongs to both images counts for each by its area, or, ``rounded``, for that of its first pixel. No
+    attention at all gives the area.
     """
-    cells = F.adaptive_avg_pool2d(mask.float(), (attention.shape[2], attention.shape[3])).flatten(1)
+    grid = attention.shape[2], attention.shape[3]
+    cells = F.interpolate(mask.float(), grid) if rounded else F.adaptive_avg_pool2d(mask.float(), grid)
+    cells = cells.flatten(1)
     attention = attention.float().flatten(1)
     total = attention.sum(1)
     return torch.where(total > 0, (cells * attention).sum(1) / total, cells.mean(1)).clamp(0, 1)

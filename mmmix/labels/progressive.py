@@ -19,9 +19,10 @@ class ProgressiveAttention(AttentionLabels, first=('at',)):
     between the predicted probabilities of the mixed image and its area label, smoothed as the authors' code smooths it.
     It needs :class:`mmmix.MixClassifier`.
 
-    Deviation from the authors' code: a patch on the edge of the mask counts by its area, and the head's loss decides
-    whether the labels that it learns from are smoothed (theirs are not, where attention counts). In a Swin the
-    attention is what each token is paid by its window: ours, their code has attention labels for DeiT only.
+    Deviation from the authors' code: a patch on the edge of the mask counts by its area, unless ``rounded=True``, and
+    the head's loss decides whether the labels that it learns from are smoothed (theirs are not where attention counts).
+    In a Swin the attention is what each token is paid by its window: ours, their code has attention labels for DeiT
+    only.
 
     Raises:
         ValueError: If the attention of the network is not known.

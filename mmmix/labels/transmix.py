@@ -18,8 +18,9 @@ class TransMix(AttentionLabels, first=('at',)):
     images, with :class:`CutMix` in the paper. It needs :class:`mmmix.MixClassifier` and a network whose attention
     :class:`Attention` can read.
 
-    Deviations from the authors' code: a patch on the edge of the box counts by its area (theirs rounds the mask to
-    patches). In a Swin, which the paper leaves out, the attention is what each token is paid by its window: ours.
+    Deviations from the authors' code: a patch on the edge of the box counts by its area; ``rounded=True`` takes it as
+    theirs does, by its first pixel (``benchmarks/fidelity.md`` has how far both lie apart). In a Swin, which the paper
+    leaves out, the attention is what each token is paid by its window: ours.
 
     Raises:
         ValueError: If ``weight`` lies outside [0, 1], or the network has no attention.
@@ -28,7 +29,7 @@ class TransMix(AttentionLabels, first=('at',)):
         >>> from mmmix import CutMix, TransMix
         >>> mixer = CutMix(labels=dict(type='mmmix.TransMix'))
         >>> mixer.labels
-        TransMix(at=None, weight=0.5)
+        TransMix(at=None, weight=0.5, rounded=False)
     """
 
     weight: float = number(default=0.5, least=0, most=1, doc="Weight of the attention, the rest is the area's.")

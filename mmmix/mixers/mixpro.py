@@ -18,7 +18,7 @@ class MixPro(MaskMix):
         >>> from mmmix import MixPro
         >>> model = dict(type='mmmix.MixClassifier', train_cfg=dict(augments=dict(type='mmmix.MixPro', mask_size=64)))
         >>> MixPro(mask_size=64).labels
-        ProgressiveAttention(at=None, smoothing=0.1)
+        ProgressiveAttention(at=None, smoothing=0.1, rounded=False)
     """
 
     labels: Built[Labels | None] = again(default=None, stands_for=ProgressiveAttention)
