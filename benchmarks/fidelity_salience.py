@@ -15,7 +15,7 @@ from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 # ------------------------------------------------------------------------------------------------------------- salience
 
 
-def residual_map(image: Array) -> Array:
+def residual_map(image: Array, blurs: int = 2) -> Array:
     """GuidedMixup's spectral residual of one image: luma, amplitude not squared, blurred twice, of sum 1."""
     grey = 0.299 * image[0] + 0.587 * image[1] + 0.114 * image[2]
     waves = np.fft.fft2(grey)
@@ -23,16 +23,21 @@ def residual_map(image: Array) -> Array:
     mean = np.ones(3) / 3
     smooth = convolve1d(convolve1d(np.log(amplitude), mean, 0, mode='nearest'), mean, 1, mode='nearest')
     found = np.abs(np.fft.ifft2(waves / amplitude * np.exp(np.log(amplitude) - smooth)))
-    bell = np.exp(-((np.arange(-3, 4) / 3.0) ** 2) / 2)
-    for _ in range(2):
-        for axis in (0, 1):
-            found = convolve1d(found, bell / bell.sum(), axis, mode='mirror')
+    for _ in range(blurs):
+        found = blurred(found)
     return found / found.sum()
 
 
-def guidedmixup(rng: np.random.Generator, images: Array, maps: Array) -> Drawn:
-    """Pixels are shared by the salience of both; from the farthest pair a cycle goes on to the farthest one left."""
-    rated = np.stack([residual_map(image) for image in images])
+def blurred(rated: Array) -> Array:
+    """GuidedMixup's Gaussian: 7 pixels, sigma 3, mirrored at the border."""
+    bell = np.exp(-((np.arange(-3, 4) / 3.0) ** 2) / 2)
+    for axis in (0, 1):
+        rated = convolve1d(rated, bell / bell.sum(), axis, mode='mirror')
+    return rated
+
+
+def farthest_cycle(rated: Array) -> Array:
+    """From the pair of maps that lie farthest apart a cycle goes on to the farthest one left, ``(N,)``."""
     flat = rated.reshape(len(rated), -1)
     distance = np.sqrt(((flat[:, None] - flat[None]) ** 2).sum(2))
     row, column = divmod(int(distance.argmax()), len(rated))
@@ -44,7 +49,13 @@ def guidedmixup(rng: np.random.Generator, images: Array, maps: Array) -> Drawn:
         partner[row] = column
         distance[:, row] = 0
     partner[column] = first
-    return of_masks(list(rated / (rated + rated[partner])))
+    return partner
+
+
+def guidedmixup(rng: np.random.Generator, images: Array, maps: Array) -> Drawn:
+    """Pixels are shared by the salience of both partners of the farthest cycle."""
+    rated = np.stack([residual_map(image) for image in images])
+    return of_masks(list(rated / (rated + rated[farthest_cycle(rated)])))
 
 
 def attentivemix(top: int, grid: int) -> Law:

@@ -23,7 +23,7 @@ class FineGrained(Guide):
     Deviations from OpenCV: it rounds grey, each response and each map to whole numbers of 0..255, this is in floating
     point; of images that are normalised, grey is that of the normalised channels; images that do not have three
     channels become grey by their plain mean. Over 2,000 CIFAR-10 images the correlation of the maps is .9997 on
-    average, and the peak lies within 3 pixels of OpenCV's in 96 %; in the others OpenCV's own map is at least .976 of
+    average, and the peak lies within 3 pixels of OpenCV's in 97 %; in the others OpenCV's own map is at least .933 of
     its peak there, so that rounding decides (``benchmarks/fidelity.md``).
 
     SaliencyMix's authors hand *normalised float* images to OpenCV, which reads bytes: what they get is hardly related

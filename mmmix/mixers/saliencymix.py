@@ -19,8 +19,8 @@ class SaliencyMix(GuidedMixer, first=('alpha',)):
     partner for the whole batch); boxes of odd sides keep them; :class:`FineGrained` is OpenCV's fine-grained saliency
     of the image, which theirs is meant to be. They hand normalised float images to OpenCV, which reads their bytes as
     pixels, and their peaks follow the image no better than chance: their boxes fall nearly as CutMix's do. At
-    ``alpha=1`` the mean own share is .704 with their boxes and .707 around the peaks of the images themselves; boxes
-    that keep odd sides make it .69 here. The spectral residual, whose peaks lie at the borders, has .78
+    ``alpha=1`` the mean own share is .707 with their boxes and .705 around the peaks of the images themselves; boxes
+    that keep odd sides make it .69 here. Around the peaks of the spectral residual it is .66
     (``benchmarks/fidelity.md``).
 
     Example:
