@@ -78,7 +78,7 @@ def cam_maps(model: nn.Module, pixels: Tensor, classes: Tensor, layer: str | Non
     classifier = PixelClassifier(model)
 
     def reshape(maps: Tensor) -> Tensor:
-        return as_map(maps, *pixels.shape[-2:], extra_tokens(network_of(model)))
+        return as_map(maps, pixels.shape[-2], pixels.shape[-1], extra_tokens(network_of(model)))
 
     inputs = classifier.to_inputs(pixels.float())
     grads = [(parameter, parameter.grad) for parameter in model.parameters()]
