@@ -1,7 +1,7 @@
 """The images of the small-data comparison, in memory."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,10 @@ class Images:
     test: Tensor
     test_labels: Tensor
     classes: int
+
+    def to(self, device: str) -> 'Images':
+        """The same images in the memory of a device; labels stay, which hosts and data sets read."""
+        return replace(self, train=self.train.to(device), test=self.test.to(device))
 
 
 def read(folder: Path, coarse: bool, side: int = 16) -> tuple[Tensor, Tensor, int]:
@@ -40,6 +44,26 @@ def read(folder: Path, coarse: bool, side: int = 16) -> tuple[Tensor, Tensor, in
     return kept['images'], labels, int(labels.max()) + 1
 
 
+def split(labels: Tensor, count: int, tuning: bool) -> tuple[Tensor, Tensor]:
+    """Which training images are for training, and which for testing, ``(N,)`` bool; as many of each class.
+
+    Args:
+        labels (Tensor): ``(N,)`` of all training images.
+        count (int): How many are for training.
+        tuning (bool): Whether for tuning, which takes images that the table does not use; else none are for testing.
+    """
+    classes = int(labels.max()) + 1
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(2026))
+    rank = torch.zeros(len(labels), dtype=torch.long)
+    for label in range(classes):
+        rows = order[labels[order] == label]
+        rank[rows] = torch.arange(len(rows))
+    each = count // classes
+    if tuning:
+        return (rank >= each) & (rank < 2 * each), (rank >= 2 * each) & (rank < 4 * each)
+    return rank < each, torch.zeros_like(rank, dtype=torch.bool)
+
+
 def load_images(folder: Path, count: int, coarse: bool = False, tuning: bool = False, side: int = 16) -> Images:
     """The images of a comparison: as many of each class; tuning has training and test images of its own.
 
@@ -52,15 +76,8 @@ def load_images(folder: Path, count: int, coarse: bool = False, tuning: bool = F
         side (int): Pixels a side. Defaults to 16.
     """
     images, labels, classes = read(folder / 'train', coarse, side)
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(2026))
-    rank = torch.zeros(len(labels), dtype=torch.long)
-    for label in range(classes):
-        rows = order[labels[order] == label]
-        rank[rows] = torch.arange(len(rows))
-    each = count // classes
-    mine = (rank >= each) & (rank < 2 * each) if tuning else rank < each
+    mine, held = split(labels, count, tuning)
     if tuning:
-        held = (rank >= 2 * each) & (rank < 4 * each)
         test, test_labels = images[held], labels[held]
     else:
         test, test_labels, _ = read(folder / 'test', coarse, side)

@@ -48,7 +48,7 @@ def logits_of(model: Any, images: Tensor, bfloat16: bool) -> Tensor:
     """What the network says of images as they are, ``(N, K)``."""
     model.eval()
     with torch.no_grad(), torch.autocast(images.device.type, torch.bfloat16, enabled=bfloat16):
-        logits = torch.cat([model.head(model.extract_feat(part)) for part in images.split(500)]).float()
+        logits = torch.cat([model.head(model.extract_feat(part)) for part in images.split(500)]).float().cpu()
     model.train()
     return logits
 

@@ -24,6 +24,7 @@ def parse_args() -> Namespace:
     parser = ArgumentParser(description='Time mixers beside their peers')
     parser.add_argument('--shapes', nargs='+', choices=SHAPES, default=list(SHAPES), help='batches to mix')
     parser.add_argument('--dtypes', nargs='+', choices=['float32', 'bfloat16'], default=['float32', 'bfloat16'])
+    parser.add_argument('--channels-last', action='store_true', help='batches in that layout')
     parser.add_argument('--devices', nargs='+', help='default: cpu, and cuda where there is one')
     parser.add_argument('--methods', nargs='+', help='only these, e.g. CutMix FMix')
     parser.add_argument('--rounds', type=int, default=7, help='how often every contender takes its turn; default: 7')
@@ -41,9 +42,13 @@ def main() -> None:
     for device, shape, dtype in product(devices, args.shapes, args.dtypes):
         torch.manual_seed(0)
         images = torch.rand(SHAPES[shape], device=device).to(getattr(torch, dtype))
-        print(f'{device}, {shape} {SHAPES[shape]}, {dtype}')
+        if args.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        layout = 'channels_last' if args.channels_last else 'contiguous'
+        print(f'{device}, {shape} {SHAPES[shape]}, {dtype}, {layout}')
         results = measure(images, args.rounds, args.threads, args.methods)
-        runs.append(dict(device=device, shape=shape, dtype=dtype, results=[asdict(result) for result in results]))
+        found = [asdict(result) for result in results]
+        runs.append(dict(device=device, shape=shape, dtype=dtype, layout=layout, results=found))
         for result in results:
             print(f'  {result}')
     output = Path(args.output)

@@ -149,14 +149,18 @@ class Results:
         self.path = path
         self.setting = setting
         self.names = names
-        held = self._read()[names[0]]
-        entries = {*setting, *held} if strict is True else strict or ()
-        if any(held.get(entry) != setting.get(entry) for entry in entries):
+        entries = {*setting, *self.held} if strict is True else strict or ()
+        if any(self.held.get(entry) != setting.get(entry) for entry in entries):
             raise ValueError(f'{path} holds runs of another setting, which stay: choose another --output')
 
     def _read(self) -> dict:
         empty = dict(zip(self.names, (self.setting, []), strict=True))
         return json.loads(self.path.read_text(encoding='utf-8')) if self.path.exists() else empty
+
+    @property
+    def held(self) -> dict:
+        """The setting in the file; what was given, if there is no file yet."""
+        return self._read()[self.names[0]]
 
     @property
     def runs(self) -> list[dict]:
