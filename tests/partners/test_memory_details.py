@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from test_partners import StubTable, batch, level, partners_of, pool_with
+from test_partners import MEAN, STD, StubTable, batch, level, partners_of, partners_of_level, pool_with
 
 from mmmix import CutMix, History, SaliencyCycle, SpectralResidual
 from mmmix.core.host import Host
@@ -20,6 +20,29 @@ def test_a_sample_that_was_put_out_is_new_when_it_comes_again() -> None:
     assert sorted(level(pool._decode(pool.images, torch.float32))) == [1, 3]
     pool.observe(*batch([1], version=1), [1])
     assert sorted(level(pool._decode(pool.images, torch.float32))) == [3, 101], 'renewed in its own slot'
+
+
+def test_a_pool_that_was_loaded_renews_what_it_holds() -> None:
+    """Every sample, that with index 0 too, has one slot."""
+    saved = pool_with(StubTable(0, 1), size=4)
+    saved.observe(*batch([0, 1]), [0, 1])
+    pool = pool_with(StubTable(0, 1), size=4)
+    pool.load_state_dict(saved.state_dict())
+    pool.observe(*batch([0, 1], version=1), [0, 1])
+    assert sorted(pool.sample_idx.tolist()) == [-1, -1, 0, 1]
+    assert set(partners_of_level(pool)) == {100, 101}
+
+
+@pytest.mark.parametrize(('value', 'dtype'), [(300.5, 'float16'), (7e7, 'float32')])
+def test_one_pixel_that_does_not_fit_is_enough(value: float, dtype: str) -> None:
+    pool = pool_with(StubTable(0, 1, 2), size=4)
+    pool.observe(*batch([0]), [0])
+    images, scores = batch([1, 2])
+    images[1, 0, 2, 3] = (value - MEAN) / STD
+    pool.observe(images, scores, [1, 2])
+    assert set(partners_of_level(pool)) == {0, 1, 2}
+    assert pool.images is not None and pool.images.dtype == getattr(torch, dtype)
+    torch.testing.assert_close(pool.images[1:3].float(), images, rtol=1e-3, atol=1e-2)
 
 
 def test_a_pool_of_another_device_or_shape_is_not_drawn_from() -> None:
