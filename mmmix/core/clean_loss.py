@@ -64,7 +64,7 @@ class CleanLossMixer(GuidedMixer, abstract=True):
 
     def check_model(self, model: Any) -> None:
         """Refuse a head that wants the clean pass without a graph."""
-        if self.clean_lam and getattr(model.head, 'clean_pass', None) == 'detached':
+        if self.clean_lam and getattr(model.head, 'clean_pass', None) not in (None, 'train'):
             raise ValueError(
                 f'{type(self).__name__}: `clean_lam` trains on the clean pass, which {type(model.head).__name__} wants '
                 "without a graph: set clean_pass='train' in the head, or clean_lam=0."

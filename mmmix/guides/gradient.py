@@ -18,8 +18,9 @@ class InputGradient(Guide):
     <https://arxiv.org/abs/2011.11778>`_ uses it; ``target='loss', reduction='rms'`` is that of `Puzzle Mix
     <https://arxiv.org/abs/2009.06962>`_ and Co-Mixup. Inside :class:`mmmix.MixClassifier` it shares the step's one
     clean pass; a head that asks for a clean pass in train mode (SUMix as released) makes this gradient come from that
-    pass too. Guides that differ in ``reduction`` alone share one gradient; of two that differ in ``target`` the second
-    takes a pass of its own, unless the pass is one in train mode.
+    pass too. A head with ``clean_pass='lowres'`` shares its small pass with guides whose ``scale`` is its
+    ``clean_scale``. Guides that differ in ``reduction`` alone share one gradient; of two that differ in ``target`` the
+    second takes a pass of its own, unless the pass is one in train mode.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -64,8 +65,7 @@ class InputGradient(Guide):
     def __call__(self, images: Tensor, scores: Tensor | None = None) -> Tensor:
         """Rate every pixel; see :meth:`Guide.__call__`."""
         model = self.require_model()
-        if self.scale == 1:
-            shared = model.clean_pass_of(images) if hasattr(model, 'clean_pass_of') else None
-            if shared is not None:
-                return shared.saliency(self.target, self.reduction)[: len(images)]
+        shared = model.clean_pass_of(images, self.scale) if hasattr(model, 'clean_pass_of') else None
+        if shared is not None:
+            return shared.saliency(self.target, self.reduction)[: len(images)]
         return scaled_gradient(model, images, scores, self.scale, self.target, reduction=self.reduction)

@@ -114,7 +114,19 @@ def scaled_gradient(
     """:func:`input_gradient` of a bicubic copy at ``scale``, mapped back bilinearly: ``(N, 1, H, W)``."""
     if scale == 1:
         return input_gradient(model, images, scores, target, forward, reduction)[0]
+    found = input_gradient(model, smaller(images, scale), scores, target, forward, reduction)[0]
+    return brought_back(found, images)
+
+
+def smaller(images: Tensor, scale: float) -> Tensor:
+    """A bicubic copy at a fraction of the resolution, float32, without a graph; the images themselves at 1."""
+    if scale == 1:
+        return images
+    size = scaled_size(images.shape[-2:], scale)
+    return F.interpolate(images.detach().float(), size, mode='bicubic', align_corners=False)
+
+
+def brought_back(maps: Tensor, images: Tensor) -> Tensor:
+    """Maps of a smaller copy, ``(N, 1, h, w)``, at the resolution of the images, bilinearly."""
     size = images.shape[-2:]
-    copy = F.interpolate(images.detach().float(), scaled_size(size, scale), mode='bicubic', align_corners=False)
-    found = input_gradient(model, copy, scores, target, forward, reduction)[0]
-    return F.interpolate(found, size, mode='bilinear', align_corners=False)
+    return maps if maps.shape[-2:] == size else F.interpolate(maps, size, mode='bilinear', align_corners=False)

@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,11 +14,13 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / 'benchmarks'))
-
-from small_data_images import load_images, split  # noqa: E402
-from small_data_noise import corrupted  # noqa: E402
-from small_data_runs import Views  # noqa: E402
-from small_data_tables import interval  # noqa: E402
+try:
+    IMAGES: Any = import_module('small_data_images')
+    NOISE: Any = import_module('small_data_noise')
+    RUNS: Any = import_module('small_data_runs')
+    TABLES: Any = import_module('small_data_tables')
+finally:
+    sys.path.remove(str(ROOT / 'benchmarks'))
 
 
 @pytest.fixture(scope='module')
@@ -34,8 +38,8 @@ def folder(tmp_path_factory) -> Path:
 
 def test_tuning_shares_no_image_with_the_table() -> None:
     labels = torch.arange(400) % 4
-    table, nobody = split(labels, 40, tuning=False)
-    mine, held = split(labels, 40, tuning=True)
+    table, nobody = IMAGES.split(labels, 40, tuning=False)
+    mine, held = IMAGES.split(labels, 40, tuning=True)
     assert not nobody.any()
     assert not (table & mine).any()
     assert not (table & held).any()
@@ -44,21 +48,21 @@ def test_tuning_shares_no_image_with_the_table() -> None:
 
 
 def test_images_are_normalised_by_those_for_training(folder: Path) -> None:
-    images = load_images(folder, 40)
+    images = IMAGES.load_images(folder, 40)
     assert images.train.shape == (40, 3, 16, 16)
     assert images.classes == 2
     assert float(images.train.mean()) == pytest.approx(0, abs=1e-5)
     assert float(images.train.std()) == pytest.approx(1, abs=1e-3)
     # A test image is 50 grey levels lighter than its fellow of the training set.
-    one, two = (load_images(folder, 120).test[:5, 0, 0, 0], load_images(folder, 120).train[:, 0, 0, 0])
+    one, two = (IMAGES.load_images(folder, 120).test[:5, 0, 0, 0], IMAGES.load_images(folder, 120).train[:, 0, 0, 0])
     levels = (one[1] - one[0]) * 50
     assert float((two - (one[0] - levels)).abs().min()) < 1e-3
 
 
 @pytest.mark.parametrize('part', [0.2, 0.8])
 def test_so_many_labels_are_drawn_anew(folder: Path, part: float) -> None:
-    images = load_images(folder, 120)
-    noisy, wrong = corrupted(images, part, seed=0)
+    images = IMAGES.load_images(folder, 120)
+    noisy, wrong = NOISE.corrupted(images, part, seed=0)
     assert bool((wrong == (noisy.train_labels != images.train_labels)).all())
     # Of two classes half of the labels that are drawn anew come out as they were.
     assert part * 120 * 0.25 < int(wrong.sum()) < part * 120 * 0.75
@@ -69,14 +73,14 @@ def test_the_interval_covers_the_truth_so_often() -> None:
     draws = torch.Generator().manual_seed(0)
     hits = 0
     for _ in range(400):
-        mean, half = interval(torch.randn(10, generator=draws).tolist())
+        mean, half = TABLES.interval(torch.randn(10, generator=draws).tolist())
         hits += abs(mean) < half
     assert 0.92 < hits / 400 < 0.98
 
 
 def test_crops_hold_the_image_or_black() -> None:
     images = torch.arange(1, 17.0).view(1, 1, 4, 4).expand(64, 1, 4, 4)
-    batch = Views(images, 1, seed=0)([dict(inputs=i, data_samples=i) for i in range(64)])
+    batch = RUNS.Views(images, 1, seed=0)([dict(inputs=i, data_samples=i) for i in range(64)])
     seen = set()
     for view in batch['inputs'][:, 0]:
         rows, columns = (view > 0).any(1).nonzero().squeeze(1), (view > 0).any(0).nonzero().squeeze(1)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...probes.gradients import raw_gradient, saliency, saliency_target
+from ...probes.gradients import brought_back, raw_gradient, saliency, saliency_target, smaller
 from ...probes.untouched import untouched, without_checkpoints
 
 
@@ -19,10 +19,12 @@ class CleanPass:
         scores (Tensor): ``(M, K)`` their labels.
         mode (str): ``'train'`` runs in the model's own mode with a graph, so that losses on it reach the backbone;
             ``'detached'`` runs in eval mode, leaves no trace and keeps no graph. Defaults to ``'detached'``.
+        scale (float): The fraction of the resolution at which a detached pass looks at the images. Defaults to 1.0.
     """
 
-    def __init__(self, model: Any, images: Tensor, scores: Tensor, mode: str = 'detached'):
+    def __init__(self, model: Any, images: Tensor, scores: Tensor, mode: str = 'detached', scale: float = 1.0):
         self.model = model
+        self.scale = scale
         self.images = images
         self.scores = scores
         self.mode = mode
@@ -63,7 +65,7 @@ class CleanPass:
             self._outputs = self._forward(self.images)
         else:
             with untouched(self.model), torch.no_grad():
-                self._outputs = self._forward(self.images)
+                self._outputs = self._forward(smaller(self.images, self.scale))
 
     @property
     def outputs(self) -> tuple[Tensor, Tensor]:
@@ -81,7 +83,7 @@ class CleanPass:
         """
         if target not in self._gradients:
             self._gradients[target] = self._gradient(target)
-        return saliency(self._gradients[target], reduction)
+        return brought_back(saliency(self._gradients[target], reduction), self.images)
 
     def _gradient(self, target: str) -> Tensor:
         if self.mode == 'train':
@@ -97,7 +99,8 @@ class CleanPass:
             total = saliency_target(self.logits, self.scores, target)
             (gradient,) = torch.autograd.grad(total, self._leaf, retain_graph=True)
             return gradient.detach()
-        found, self._outputs = raw_gradient(self.model, self.images, self.scores, target, self._forward)
+        looked_at = smaller(self.images, self.scale)
+        found, self._outputs = raw_gradient(self.model, looked_at, self.scores, target, self._forward)
         return found
 
     @torch.compiler.disable

@@ -9,6 +9,7 @@ from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
 from ...core import Mix, Mixer
+from ...probes.modules import check_scale
 from ...registry import MODELS
 from .clean_pass import CleanPass
 from .coins import CommonCoins
@@ -99,6 +100,8 @@ class MixClassifier(ImageClassifier):
         self.coins: torch.Generator | None = None
         self.data_preprocessor.register_forward_pre_hook(self._adopt)
         self._adopt()
+        if getattr(self.head, 'clean_pass', None) == 'lowres':
+            check_scale(self, self.head.clean_scale, type(self.head).__name__)
         self.learned.close()
 
     def loss(self, inputs: Tensor, data_samples: Sequence[DataSample]) -> dict[str, Tensor]:
@@ -193,9 +196,15 @@ class MixClassifier(ImageClassifier):
         """
         return self._running('There is a clean pass').clean_pass(of_pool)
 
-    def clean_pass_of(self, images: Tensor) -> CleanPass | None:
-        """The step's clean pass if these images are its batch or its pool, else None; asked by guides."""
-        return None if self._step is None else self._step.clean_pass_of(images)
+    def clean_pass_of(self, images: Tensor, scale: float = 1.0) -> CleanPass | None:
+        """The step's clean pass if these images are its batch or its pool, else None; asked by guides.
+
+        Args:
+            images (Tensor): ``(N, C, H, W)``.
+            scale (float): The fraction of the resolution at which the guide looks; a pass at another one is not given.
+                Defaults to 1.0.
+        """
+        return None if self._step is None else self._step.clean_pass_of(images, scale)
 
     def clean_views(self, images: Tensor) -> Tensor:
         """The clean views that came along with augmented images, preprocessed as these were; asked by ``KeepPaste``.

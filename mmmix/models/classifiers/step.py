@@ -71,17 +71,23 @@ class Step:
 
     def clean_pass(self, of_pool: bool = False) -> CleanPass:
         """The clean pass of the batch, or of the pool where the head, the mixer or the caller wants it."""
-        mode = getattr(self.model.head, 'clean_pass', None) or getattr(self.mixer, 'clean_pass', None)
+        mode, scale = self._clean_look()
         if self.clean is None or (of_pool and len(self.clean.images) < len(self.pool)):
             rows = (self.pool, self.pool_scores) if of_pool or mode is not None else (self.images, self.scores)
-            self.clean = CleanPass(self.model, *rows, mode=mode or 'detached')
+            self.clean = CleanPass(self.model, *rows, mode='train' if mode == 'train' else 'detached', scale=scale)
         return self.clean
 
-    def clean_pass_of(self, images: Tensor) -> CleanPass | None:
-        """The clean pass if these images are the batch or the pool, else None."""
-        if images is self.images:
-            return self.clean_pass()
-        return self.clean_pass(of_pool=True) if images is self.pool else None
+    def _clean_look(self) -> tuple[str | None, float]:
+        """The mode of the clean pass that the head wants, or else the mixer, None for any; and at which resolution."""
+        head = self.model.head
+        mode = getattr(head, 'clean_pass', None) or getattr(self.mixer, 'clean_pass', None)
+        return mode, head.clean_scale if mode == 'lowres' else 1.0
+
+    def clean_pass_of(self, images: Tensor, scale: float = 1.0) -> CleanPass | None:
+        """The clean pass if these images are the batch or the pool, and it looks at them at this scale, else None."""
+        if scale != self._clean_look()[1] or (images is not self.images and images is not self.pool):
+            return None
+        return self.clean_pass(of_pool=images is not self.images)
 
     def clean_pass_for_head(self, mix: Mix) -> CleanPass | None:
         """The clean pass, already run, if the head wants one beside a mixed batch.

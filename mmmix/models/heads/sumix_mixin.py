@@ -34,7 +34,11 @@ class SUMixMixin:
             for ImageNet, and not the softmax of them divided by its Euclidean norm. Defaults to False.
         clean_pass (str): ``'train'``: the clean images go through the network in train mode and the regulariser
             reaches the backbone on their side too, as released. ``'detached'``: in eval mode, without a graph.
-            Defaults to ``'train'``.
+            ``'lowres'``: so, and of a smaller copy of the images, in one pass with the guides whose ``scale`` is the
+            ``clean_scale``; hardness, where :class:`HardSampleHook` asks, is that of the smaller copies too. Defaults
+            to ``'train'``.
+        clean_scale (float): The fraction of the resolution with ``'lowres'``. A network that cannot look at it, such as
+            a Swin with windows that do not fit, is refused when the classifier is built. Defaults to 0.5.
         log_grad_interval (int, optional): Every so many mixed batches ``sumix_reg_grad`` is measured anew for the log;
             None never measures it. Defaults to 50.
         **kwargs: As the host class takes them.
@@ -64,6 +68,7 @@ class SUMixMixin:
         regularizer: str | None = 'both',
         raw_uncertainty: bool = False,
         clean_pass: str = 'train',
+        clean_scale: float = 0.5,
         log_grad_interval: int | None = 50,
         **kwargs: Any,
     ):
@@ -79,6 +84,7 @@ class SUMixMixin:
             self.regularizer,
             self.raw_uncertainty,
             self.clean_pass,
+            self.clean_scale,
             self.log_grad_interval,
         ) = check(
             self,
@@ -90,7 +96,8 @@ class SUMixMixin:
             relabel=(relabel, flag()),
             regularizer=(regularizer, choice('semantic', 'uncertainty', 'both', None)),
             raw_uncertainty=(raw_uncertainty, flag()),
-            clean_pass=(clean_pass, choice('train', 'detached')),
+            clean_pass=(clean_pass, choice('train', 'detached', 'lowres')),
+            clean_scale=(clean_scale, number(above=0, most=1, like=0.5)),
             log_grad_interval=(log_grad_interval, whole(least=1, optional=True, like=50)),
         )
         self.temperature, self.scale, self.lam_reduction = reading(
