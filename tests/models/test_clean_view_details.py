@@ -114,3 +114,26 @@ def test_samples_of_the_caller_stay_as_they_are() -> None:
     samples = [DataSample(metainfo=dict(sample_idx=i)).set_gt_label(i % 5) for i in range(4)]
     model.loss(torch.rand(4, 3, 32, 32), samples)
     assert all('gt_score' not in sample and int(sample.gt_label) == i % 5 for i, sample in enumerate(samples))
+
+
+def test_clean_views_are_preprocessed_as_for_a_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A preprocessor that does something to images in training leaves them alone."""
+    model = classifier(augments=dict(type='mmmix.KeepPaste', length=40))
+    model.train()
+    forward = model.data_preprocessor.forward
+
+    def inverting(data: dict, training: bool = False) -> dict:
+        found = forward(data, training)
+        return {**found, 'inputs': -found['inputs']} if training else found
+
+    monkeypatch.setattr(model.data_preprocessor, 'forward', inverting)
+    views = torch.rand(6, 3, 32, 32)
+    told: list[Any] = []
+    samples = data()['data_samples']
+    for sample, view in zip(samples, views, strict=True):
+        sample.set_field(view, 'clean_view')
+    model.on_mix = told.append
+    model.loss(torch.rand(6, 3, 32, 32), samples)
+    pasted = (told[0].images != told[0].pool[:6]).any(1, keepdim=True).expand(-1, 3, -1, -1)
+    assert pasted.any()
+    torch.testing.assert_close(told[0].images[pasted], views[pasted])
