@@ -37,7 +37,7 @@ format: $(VENV)/.mmmix-dev  ## Bring the code into style
 	$(BIN)/python -m ruff check --fix
 	$(BIN)/python -m ruff format
 
-mutants: $(VENV)/.mmmix-dev  ## Put small faults into the package and count those that the tests find (an hour)
+mutants: $(VENV)/.mmmix-dev  ## Put small faults into the package and count those that the tests find (half an hour)
 	$(BIN)/python tests/mutants.py
 
 bench: $(VENV)/.mmmix-bench  ## Time every mixer beside its peers; renews the table in benchmarks/README.md

@@ -56,7 +56,7 @@ OPENMMLAB = ['mmengine>=0.10.7,<0.11', 'mmcv-lite>=2.2,<2.3', 'mmpretrain>=1.2,<
 CAM = ['grad-cam>=1.5.4']
 QUICKSTART = ['matplotlib>=3.7', 'scikit-learn>=1.3']
 TESTS = [*QUICKSTART, *CAM, 'pytest>=8', 'scipy>=1.10', 'setuptools>=70.1']
-DEV = [*TESTS, 'import-linter>=2.5,<3', 'mypy>=2.4,<3', 'ruff>=0.17,<0.18']
+DEV = [*TESTS, 'coverage>=7.10', 'import-linter>=2.5,<3', 'mypy>=2.4,<3', 'ruff>=0.17,<0.18']
 
 setup(
     name='mmmix',

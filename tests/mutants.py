@@ -1,185 +1,136 @@
-"""How many small faults do the tests find? ``python tests/mutants.py --each 25``, or ``make mutants``.
+"""How many small faults do the tests find? ``python tests/mutants.py``, or ``make mutants``.
 
-A mutant is the package with one small fault: a comparison turned round, a sign, a constant, a condition, a call left
-out. Mutants are drawn at random from the rooms named below, each is put into a copy of the checkout, and the tests of
-its room run until one fails. Results are written after every mutant, so that a stopped run goes on where it was; a
-survivor is printed with its line. Docstrings, messages, declarations of arguments and annotations are left alone.
+A mutant is the package with one small fault (see ``mutations.py``). Mutants are drawn at random from the rooms named
+below; each is put into a copy of the checkout, and those fast tests that execute its line run until one fails, the
+quickest of its room first. A mutant whose line no test executes survives. Results are written after every mutant, so
+that a stopped run goes on where it was; what survived is tried again once its tests change. ``equivalent_mutants.txt``
+names the mutants that change nothing that a test could see, with the reason; the score is given with and without them.
 """
 
 import argparse
-import ast
-import copy
+import hashlib
 import json
-import os
-import random
 import shutil
-import subprocess
-import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
+import pytest
+from covering import PYTEST, ROOMS, Chosen, Map, in_child, preload
+from mutations import Mutant, mutants_of
+
 ROOT = Path(__file__).resolve().parent.parent
-#: Room -> the tests that should find what is wrong in it; ``{names}`` are the classes of the file.
-ROOMS: dict[str, list[list[str]]] = {
-    'mixers': [['tests/mixers'], ['tests/test_laws.py', 'tests/test_composition.py', '-k', '{names}']],
-    'partners': [['tests/partners', 'tests/engine'], ['tests/models', 'tests/mixers']],
-    'engine': [['tests/engine'], ['tests/tools', 'tests/configs/test_hard_configs.py', 'tests/visualization']],
-    'models/classifiers': [['tests/models'], ['tests/engine', 'tests/test_bad_input.py', 'tests/test_composition.py']],
-}  # fmt: skip
-SWAPS: dict[type, type] = {
-    ast.Lt: ast.GtE, ast.LtE: ast.Lt, ast.Gt: ast.LtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
-    ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Add: ast.Sub, ast.Sub: ast.Add,
-    ast.Mult: ast.Add, ast.Div: ast.Mult, ast.FloorDiv: ast.Add, ast.Pow: ast.Mult, ast.And: ast.Or, ast.Or: ast.And,
-    ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd,
-}  # fmt: skip
-PAIRS = ('argmax argmin', 'minimum maximum', 'amin amax', 'min max', 'any all', 'floor ceil')
-NAMES = {a: b for pair in PAIRS for a, b in (pair.split(), pair.split()[::-1])}
+#: Looks at what is defined, so it is asked whatever acts at import.
+AT_IMPORT = 'tests/test_defaults.py'
+EQUIVALENT = Path(__file__).with_name('equivalent_mutants.txt')
 
 
-def changes_of(node: ast.AST) -> list:
-    """What can be done to a node: functions that do it and say what they did."""
-    found = []
-    if isinstance(node, ast.Compare) and type(node.ops[0]) in SWAPS:
-        found.append(lambda n: swap(n.ops, 0))
-    if isinstance(node, (ast.BinOp, ast.BoolOp)) and type(node.op) in SWAPS:
-        found.append(lambda n: swap_op(n))
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.Not, ast.USub)):
-        found.append(drop_sign)
-    if isinstance(node, ast.Constant) and type(node.value) in (int, float, bool):
-        found.append(lambda n: set_field(n, 'value', not n.value if isinstance(n.value, bool) else n.value + 1))
-    if isinstance(node, ast.Attribute) and node.attr in NAMES:
-        found.append(lambda n: set_field(n, 'attr', NAMES[n.attr]))
-    if isinstance(node, ast.IfExp):
-        found.append(turn_round)
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-        found.append(leave_out)
-    return found
+def drawn(room: str, each: int, seed: int) -> tuple[list[Mutant], int]:
+    """The mutants of a room that chance picks, and how many there are; a change of one line moves no other."""
+    files = [path for path in sorted((ROOT / 'mmmix' / room).rglob('*.py')) if path.name != '__init__.py']
+    every = [mutant for path in files for mutant in mutants_of(ROOT, path)]
+    lot = {mutant.name: hashlib.sha256(f'{seed} {mutant.name}'.encode()).digest() for mutant in every}
+    return sorted(every, key=lambda mutant: lot[mutant.name])[:each], len(every)
 
 
-def swap(ops: list, at: int) -> str:
-    """Another operator in a comparison."""
-    before = ops[at]
-    ops[at] = SWAPS[type(before)]()
-    return f'{type(before).__name__} -> {type(ops[at]).__name__}'
+def chosen(mutant: Mutant, room: str, covering: Map, seconds: float) -> list[str]:
+    """The tests that execute a mutant, up to so many seconds: of its room first, the quickest first.
+
+    One set of parameters of each test comes before a second one of any: other tests see other things.
+    """
+    if mutant.inside:
+        found = covering.of(mutant.path, mutant.lines, mutant.statement)
+    else:
+        found = {**covering.of(mutant.path, range(10**6)), **covering.in_file(AT_IMPORT)}
+    folders = (f'tests/{room}/', f'tests/{room.split("/")[0]}/', f'mmmix/{room}/')
+    turn = Counter[str]()
+    order: dict[str, tuple[int, bool, int]] = {}
+    for name in sorted(found, key=lambda name: (found[name], name)):
+        function = name.split('[')[0]
+        order[name] = turn[function], not name.startswith(folders), len(order)
+        turn[function] += 1
+    names: list[str] = []
+    total = 0.0
+    for name in sorted(order, key=lambda name: order[name]):
+        if (total := total + found[name]) > seconds and names:
+            break
+        names.append(name)
+    return names
 
 
-def swap_op(node: ast.BinOp | ast.BoolOp) -> str:
-    """Another operator."""
-    before = type(node.op)
-    node.op = SWAPS[before]()
-    return f'{before.__name__} -> {type(node.op).__name__}'
+def found_by(folder: Path, mutant: Mutant, names: list[str], seconds: float, scratch: Path) -> str | None:
+    """The first of these tests that fails with the fault; None if all pass."""
+    target, failed = folder / mutant.path, scratch / 'failed'
+    before = target.read_bytes()
+    failed.unlink(missing_ok=True)
 
+    def job() -> int:
+        return int(pytest.main([*PYTEST, *sorted({n.split('::')[0] for n in names})], plugins=[Chosen(names, failed)]))
 
-def set_field(node: ast.AST, name: str, value: object) -> str:
-    """Another value in a field."""
-    before = getattr(node, name)
-    setattr(node, name, value)
-    return f'{ast.unparse(before) if isinstance(before, ast.AST) else repr(before)} -> {value!r}'
-
-
-def drop_sign(node: ast.UnaryOp) -> str:
-    """A sign or a negation is lost."""
-    said = ast.unparse(node)
-    node.op = ast.UAdd() if isinstance(node.op, ast.USub) else ast.Not()
-    if isinstance(node.op, ast.Not):
-        node.operand = ast.UnaryOp(ast.Not(), node.operand)
-    return f'{said} -> without'
-
-
-def leave_out(node: ast.Expr) -> str:
-    """A call is not made."""
-    said = ast.unparse(node)
-    node.value = ast.Constant(None)
-    return f'{said.splitlines()[0][:60]} -> left out'
-
-
-def turn_round(node: ast.IfExp) -> str:
-    """The other branch."""
-    node.body, node.orelse = node.orelse, node.body
-    return 'branches exchanged'
-
-
-#: Keywords of the field helpers that are words for people.
-WORDS = ('doc', 'none', 'like', 'what', 'must', 'kind')
-
-
-def mutants_of(path: Path) -> list[tuple[str, int, str, str]]:
-    """All mutants of a file: its path, the line, what was done, and the source."""
-    source = path.read_text(encoding='utf-8')
-    tree = ast.parse(source)
-    spared = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, (ast.Raise, ast.JoinedStr)) or (isinstance(node, ast.AnnAssign) and node.simple)
-        for inner in ast.walk(node)
-    }
-    for node in ast.walk(tree):
-        for field in ('annotation', 'returns'):
-            if getattr(node, field, None) is not None:
-                spared |= {id(inner) for inner in ast.walk(getattr(node, field))}
-        if isinstance(node, ast.keyword) and node.arg in WORDS:
-            spared |= {id(inner) for inner in ast.walk(node)}
-    allowed = [id(node) not in spared for node in ast.walk(tree)]
-    found = []
-    for index, node in enumerate(ast.walk(tree)):
-        if not allowed[index]:
-            continue
-        for change in changes_of(node):
-            mutant = copy.deepcopy(tree)
-            said = change(next(each for i, each in enumerate(ast.walk(mutant)) if i == index))
-            found.append((str(path.relative_to(ROOT)), getattr(node, 'lineno', 0), said, ast.unparse(mutant)))
-    return found
-
-
-def is_killed(folder: Path, path: str, source: str, room: str, timeout: float) -> bool:
-    """Whether a test of the room fails, or does not end, with this source in the place of a file."""
-    target = folder / path
-    before = target.read_text(encoding='utf-8')
-    classes = [node.name for node in ast.parse(before).body if isinstance(node, ast.ClassDef)]
-    env = {**os.environ, 'PYTHONPATH': str(folder), 'PYTHONDONTWRITEBYTECODE': '1', 'OMP_NUM_THREADS': '1'}
-    command = [sys.executable, '-m', 'pytest', '-x', '-q', '-p', 'no:cacheprovider', '-m', 'not slow']
     try:
-        target.write_text(source, encoding='utf-8')
-        for group in ROOMS[room]:
-            tests = [each.format(names=' or '.join(classes) or 'mixer') for each in group]
-            done = subprocess.run([*command, *tests], cwd=folder, env=env, capture_output=True, timeout=timeout)
-            if done.returncode not in (0, 5):
-                return True
-    except subprocess.TimeoutExpired:
-        return True
+        target.write_text(mutant.source, encoding='utf-8')
+        status = in_child(folder, job, seconds, scratch / 'mutant.log')
     finally:
-        target.write_text(before, encoding='utf-8')
-    return False
+        target.write_bytes(before)
+    if status in (0, 5):
+        return None
+    return failed.read_text(encoding='utf-8') if failed.exists() else 'no end' if status is None else 'import'
+
+
+def equivalent() -> dict[str, str]:
+    """The mutants that change nothing, and why: two lines each in the file, and an empty one."""
+    lines = EQUIVALENT.read_text(encoding='utf-8').splitlines() if EQUIVALENT.exists() else []
+    blocks = '\n'.join(line for line in lines if not line.startswith('#')).strip().split('\n\n')
+    return dict(block.split('\n', 1) for block in blocks if block)
 
 
 def main() -> None:
     """Draw mutants, try them, and print the score of each room."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--each', type=int, default=25, help='mutants of each room; default: 25')
+    parser.add_argument('--each', type=int, default=60, help='mutants of each room; default: 60')
     parser.add_argument('--rooms', nargs='+', choices=ROOMS, default=list(ROOMS))
     parser.add_argument('--seed', type=int, default=0, help='which mutants; default: 0')
-    parser.add_argument('--timeout', type=float, default=300, help='seconds for the tests of a mutant; default: 300')
-    parser.add_argument('--output', type=Path, default=ROOT / 'work_dirs' / 'mutants.json')
+    parser.add_argument('--only', default='', help='only mutants with this in their name, all of them')
+    parser.add_argument('--seconds', type=float, default=120, help='of tests for a mutant, at most; default: 120')
+    parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs' / 'mutants')
     args = parser.parse_args()
-    results: list[dict] = json.loads(args.output.read_text()) if args.output.exists() else []
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / 'checkout'
-        ignored = shutil.ignore_patterns('.git', '.venv*', 'work_dirs', '__pycache__', '.mim')
+    args.work_dir.mkdir(parents=True, exist_ok=True)
+    store, same = args.work_dir / 'results.json', equivalent()
+    results: dict[str, dict] = json.loads(store.read_text(encoding='utf-8')) if store.exists() else {}
+    preload()
+    with tempfile.TemporaryDirectory() as temporary:
+        scratch, folder = Path(temporary), Path(temporary) / 'checkout'
+        ignored = shutil.ignore_patterns('.git', '.venv*', 'work_dirs', '__pycache__', '.*_cache', '.mim')
         shutil.copytree(ROOT, folder, ignore=ignored)
+        covering = Map(folder, args.work_dir / 'lines.json')
+        covering.renew(scratch)
         for room in args.rooms:
-            files = [path for path in sorted((ROOT / 'mmmix' / room).rglob('*.py')) if path.name != '__init__.py']
-            every = [mutant for path in files for mutant in mutants_of(path)]
-            for path, line, said, source in random.Random(args.seed).sample(every, min(args.each, len(every))):
-                key = dict(room=room, path=path, line=line, fault=said)
-                if any(key.items() <= done.items() for done in results):
+            mutants, count = drawn(room, 10**6 if args.only else args.each, args.seed)
+            mutants = [mutant for mutant in mutants if args.only in mutant.name]
+            for mutant in mutants:
+                names = chosen(mutant, room, covering, args.seconds)
+                tests = covering.digest(sorted({name.split('::')[0] for name in names}), ' '.join(names))
+                key = hashlib.sha256(mutant.source.encode()).hexdigest()[:16]
+                done = results.get(mutant.name, {})
+                if done.get('source') == key and (done['found_by'] or done['tests'] == tests):
                     continue
-                killed = is_killed(folder, path, source, room, args.timeout)
-                results.append({**key, 'killed': killed})
-                args.output.parent.mkdir(parents=True, exist_ok=True)
-                args.output.write_text(json.dumps(results, indent=1), encoding='utf-8')
-                print(f'{"killed  " if killed else "SURVIVED"} {path}:{line} {said}', flush=True)
-            own = [each['killed'] for each in results if each['room'] == room]
-            print(f'{room}: {sum(own)} of {len(own)} killed, out of {len(every)} that there are', flush=True)
+                limit = 60 + 5 * args.seconds
+                by = found_by(folder, mutant, names, limit, scratch) if names else None
+                results[mutant.name] = dict(source=key, tests=tests, ran=len(names), found_by=by)
+                store.write_text(json.dumps(results, indent=1), encoding='utf-8')
+                word = 'killed  ' if by else 'same    ' if mutant.name in same else 'SURVIVED'
+                print(f'{word} {mutant.lines.start}: {mutant.name}  <- {by or f"{len(names)} tests"}', flush=True)
+            left = [mutant.name for mutant in mutants if not results[mutant.name]['found_by']]
+            real = [name for name in left if name not in same]
+            killed = len(mutants) - len(left)
+            print(
+                f'{room}: {killed} of {len(mutants)} killed ({killed / max(1, len(mutants)):.0%}), out of {count} that '
+                f'there are; without {len(left) - len(real)} that change nothing '
+                f'{killed / max(1, killed + len(real)):.0%}',
+                *real,
+                sep='\n    ',
+                flush=True,
+            )
 
 
 if __name__ == '__main__':
