@@ -89,7 +89,14 @@ class Keep(Part, abstract=True):
 
 
 class Partners(Part, abstract=True):
-    """Who is mixed in."""
+    """Who is mixed in.
+
+    Attributes:
+        drawn (Tensor, optional): ``(M - N,)`` indices in the training set of the pool's rows behind the batch, as
+            drawn last, on the host; None of partners that cannot tell.
+    """
+
+    drawn: Tensor | None = state()
 
     def __call__(self, images: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Choose a partner for each image.

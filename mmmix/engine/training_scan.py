@@ -1,7 +1,7 @@
 """What does the network make of the training set? One pass over it with the test-time pipeline."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -73,7 +73,14 @@ def find_test_pipeline(config: Mapping, *loaders: Any) -> Any:
 
 
 def scan(model: Any, loader: DataLoader, pipeline: Any) -> tuple[Tensor, Tensor]:
-    """Classify this rank's part of the training set, without a trace on the model or the random state.
+    """Indices of this rank's part of the training set, ``(n,)``, and which are misclassified; see :func:`look`."""
+    return look(model, loader, pipeline, lambda logits, labels: logits.argmax(1) != labels)
+
+
+def look(
+    model: Any, loader: DataLoader, pipeline: Any, found: Callable[[Tensor, Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Look at this rank's part of the training set, without a trace on the model or the random state.
 
     The ranks take turns over the samples and none is repeated to even them out.
 
@@ -81,10 +88,11 @@ def scan(model: Any, loader: DataLoader, pipeline: Any) -> tuple[Tensor, Tensor]
         model (MixClassifier): The classifier, not wrapped.
         loader (DataLoader): The training loader; its data set, batch size and number of workers are used.
         pipeline (Callable): The test-time pipeline.
+        found (Callable[[Tensor, Tensor], Tensor]): From logits ``(N, K)`` and labels ``(N,)`` to what is wanted.
 
     Returns:
-        tuple[Tensor, Tensor]: Indices of samples in the training set, ``(n,)``, and whether each is misclassified,
-        ``(n,)``, bool, both on the CPU.
+        tuple[Tensor, Tensor]: Indices of samples in the training set, ``(n,)``, and what was found of each,
+        ``(n, ...)``, both on the CPU.
     """
     view = with_pipeline(loader.dataset, pipeline)
     view.__getitems__ = IdentifiedFetch(view)
@@ -99,14 +107,14 @@ def scan(model: Any, loader: DataLoader, pipeline: Any) -> tuple[Tensor, Tensor]
     )
     bar = ProgressBar(len(turns), file=sys.stdout) if dist.is_main_process() else None
     sample_idx: list[int] = []
-    missed = []
+    outcomes = []
     with untouched(model), torch.no_grad():
         for batch in batches:
             data = model.data_preprocessor(batch, False)
             samples = data['data_samples']
             logits = model.head(model.extract_feat(data['inputs']))
             labels = scores_of(samples, model.num_classes, logits.device).argmax(1)
-            missed.append(logits.argmax(1) != labels)
+            outcomes.append(found(logits, labels).cpu())
             sample_idx += [sample.get('sample_idx') for sample in samples]
             if bar is not None:
                 bar.update(len(samples))
@@ -114,5 +122,5 @@ def scan(model: Any, loader: DataLoader, pipeline: Any) -> tuple[Tensor, Tensor]
         bar.file.write('\n')
     idx = torch.tensor(sample_idx, dtype=torch.long)
     known = idx >= 0
-    outcome = torch.cat(missed).cpu() if missed else torch.zeros(0, dtype=torch.bool)
-    return idx[known], outcome[known]
+    nothing = found(torch.zeros(0, model.num_classes), torch.zeros(0, dtype=torch.long))
+    return idx[known], torch.cat([nothing, *outcomes])[known]

@@ -86,7 +86,7 @@ class HardPool(Partners):
         #: Whether the last admission spoilt images, on its way to the host; their slots, and the images themselves.
         self._spoilt: tuple[Arriving, Tensor, Tensor] | None = None
         #: The samples that the last batch got from the pool, on the host.
-        self.drawn = torch.zeros(0, dtype=torch.long)
+        self.drawn: Tensor = torch.zeros(0, dtype=torch.long)
 
     @property
     def fill(self) -> int:

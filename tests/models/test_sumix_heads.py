@@ -218,7 +218,7 @@ def test_mixed_precision_gives_finite_gradients(network):
         (dict(distance='released', lam_reduction='sample'), "remove lam_reduction='sample', or use distance='l2'"),
         (dict(raw_uncertainty=1), '`raw_uncertainty` must be True or False'),
         (dict(log_grad_interval=0), '`log_grad_interval` must be a whole number of at least 1, or be None'),
-        (dict(clean_pass='eval'), "`clean_pass` must be 'train', 'detached' or 'lowres'"),
+        (dict(clean_pass='eval'), "`clean_pass` must be 'train', 'detached', 'lowres' or 'memory'"),
         (dict(loss=dict(type='mmpretrain.CrossEntropyLoss', use_sigmoid=True)), 'softmax cross entropies'),
         (dict(loss=dict(type='mmpretrain.FocalLoss')), 'cannot use FocalLoss'),
         (dict(loss=dict(type='mmpretrain.LabelSmoothLoss', label_smooth_val=0.1, mode='multi_label')), 'smooth labels'),

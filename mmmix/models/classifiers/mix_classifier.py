@@ -15,8 +15,9 @@ from .clean_pass import CleanPass
 from .coins import CommonCoins
 from .learners import Learned
 from .listeners import listening
-from .observer import observe
+from .observer import observe, predictions
 from .recipe import Recipe, adopt, own_configs
+from .remembered import Remembered
 from .step import Step
 from .targets import check_tokens, classes_of, mix_accuracy, recorded_logits, scores_of, soft_samples
 
@@ -90,6 +91,9 @@ class MixClassifier(ImageClassifier):
         #: outcomes of a step.
         self.hard_table: Any = None
         self.observed: tuple[Sequence[int], Tensor] | None = None
+        #: Likewise for the memory of predictions, which ``PredictionMemoryHook`` sets.
+        self.predictions: Any = None
+        self.predicted: tuple[Sequence[int], Tensor] | None = None
         #: Called with every mix of a training step, while it is set; hooks that look at mixed batches use it.
         self.on_mix: Callable[[Mix], None] | None = None
         #: What parts learn beside the network.
@@ -145,9 +149,13 @@ class MixClassifier(ImageClassifier):
         if step.foreign:
             return losses
         self.observed = observe(step, self.mixers(), mix, logits, self.hard_table is not None)
+        if self.predictions is not None:
+            self.predicted = predictions(mix, logits, step, self.predictions)
         return {**losses, 'lam': mix.lam.mean(), 'mixed': (mix.lam < 1).float().mean()}
 
-    def _head_losses(self, feats: tuple, mix: Mix, clean: CleanPass | None) -> tuple[dict[str, Tensor], Tensor]:
+    def _head_losses(
+        self, feats: tuple, mix: Mix, clean: CleanPass | Remembered | None
+    ) -> tuple[dict[str, Tensor], Tensor]:
         """The losses of the head, and the logits that it worked them out from."""
         with recorded_logits(self.head) as outputs:
             if hasattr(self.head, 'loss_mix'):

@@ -1,6 +1,7 @@
 """What those who remember samples get to see of a training step."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,15 +31,32 @@ def observe(
     remembering = partners_that_remember(mixers)
     if not counted and not remembering:
         return None
-    sample_idx = [sample.get('sample_idx') for sample in step.data_samples]
-    if None in sample_idx:
-        raise ValueError(
-            "The hard-sample memory needs `sample_idx` in every sample: keep it in PackInputs' `meta_keys`, or add "
-            "dict(type='mmmix.HardSampleHook') to `custom_hooks`, which writes it."
-        )
+    sample_idx = step.sample_idx()
     for partners in remembering:
         partners.observe(step.images, step.scores, sample_idx)
     return (sample_idx, outcomes(mix, logits.detach(), step)) if counted else None
+
+
+def predictions(mix: Mix, logits: Tensor, step: Step, table: Any) -> tuple[Sequence[int], Tensor]:
+    """What the network said of the clean images, for a memory of predictions.
+
+    Args:
+        mix (Mix): How the batch was mixed.
+        logits (Tensor): ``(N, K)`` of the mixed images.
+        step (Step): The step.
+        table (PredictionTable): The memory.
+
+    Returns:
+        tuple[Sequence[int], Tensor]: Indices of the samples, and what is to be remembered of each, with class -1 for
+        those that were not seen unmixed.
+    """
+    if step.clean is not None and step.clean.ran:
+        return step.sample_idx(), table.compact(step.clean.logits[: len(step.scores)], table.top)
+    rows = table.compact(logits, table.top)
+    if mix.mixed:
+        whole = mix.mask.flatten(1).amin(1) == 1
+        rows = torch.where(whole[:, None, None], rows, -1)
+    return step.sample_idx(), rows
 
 
 def partners_that_remember(mixers: Iterable[Mixer]) -> list[Partners]:

@@ -10,6 +10,7 @@ from ...core import Mix, Mixer
 from ...core.scene import Scene
 from ...ops.devices import send
 from .clean_pass import CleanPass
+from .remembered import Remembered
 
 
 class Step:
@@ -81,6 +82,8 @@ class Step:
         """The mode of the clean pass that the head wants, or else the mixer, None for any; and at which resolution."""
         head = self.model.head
         mode = getattr(head, 'clean_pass', None) or getattr(self.mixer, 'clean_pass', None)
+        if mode == 'memory':
+            return getattr(self.mixer, 'clean_pass', None), 1.0
         return mode, head.clean_scale if mode == 'lowres' else 1.0
 
     def clean_pass_of(self, images: Tensor, scale: float = 1.0) -> CleanPass | None:
@@ -89,17 +92,33 @@ class Step:
             return None
         return self.clean_pass(of_pool=images is not self.images)
 
-    def clean_pass_for_head(self, mix: Mix) -> CleanPass | None:
-        """The clean pass, already run, if the head wants one beside a mixed batch.
+    def clean_pass_for_head(self, mix: Mix) -> CleanPass | Remembered | None:
+        """The clean pass, already run, or what is remembered in its place, if the head wants it beside a mixed batch.
 
         It is run now, and not when the head asks: the logits heard by then must be those of the mixed images, and a
         compiled network forbids another pass through its batch statistics before it went backward.
         """
         if not hasattr(self.model.head, 'loss_mix') or not (mix.mixed or self.scene is not None):
             return None
+        if getattr(self.model.head, 'clean_pass', None) == 'memory':
+            return Remembered.of(self)
         clean = self.clean_pass()
         clean.run()
         return clean
+
+    def sample_idx(self) -> list[int]:
+        """Which samples of the training set these are.
+
+        Raises:
+            ValueError: If a sample does not say.
+        """
+        found = [sample.get('sample_idx') for sample in self.data_samples]
+        if None in found:
+            raise ValueError(
+                "The memories of samples need `sample_idx` in every sample: keep it in PackInputs' `meta_keys`, or add "
+                "dict(type='mmmix.HardSampleHook') or 'mmmix.PredictionMemoryHook' to `custom_hooks`, which write it."
+            )
+        return found
 
     def clean_views(self, images: Tensor) -> Tensor:
         """The clean views that came along with augmented images; see ``MixClassifier``."""

@@ -35,8 +35,11 @@ class SUMixMixin:
         clean_pass (str): ``'train'``: the clean images go through the network in train mode and the regulariser
             reaches the backbone on their side too, as released. ``'detached'``: in eval mode, without a graph.
             ``'lowres'``: so, and of a smaller copy of the images, in one pass with the guides whose ``scale`` is the
-            ``clean_scale``; hardness, where :class:`HardSampleHook` asks, is that of the smaller copies too. Defaults
-            to ``'train'``.
+            ``clean_scale``; hardness, where :class:`HardSampleHook` asks, is that of the smaller copies too.
+            ``'memory'``: no pass, but what the network said of each sample when it last saw it unmixed, which
+            :class:`PredictionMemoryHook` remembers; a pair in which one was never seen keeps its area shares. There
+            are no uncertainties of clean images then, so ``regularizer`` must be ``'semantic'`` or None. Defaults to
+            ``'train'``.
         clean_scale (float): The fraction of the resolution with ``'lowres'``. A network that cannot look at it, such as
             a Swin with windows that do not fit, is refused when the classifier is built. Defaults to 0.5.
         log_grad_interval (int, optional): Every so many mixed batches ``sumix_reg_grad`` is measured anew for the log;
@@ -96,13 +99,18 @@ class SUMixMixin:
             relabel=(relabel, flag()),
             regularizer=(regularizer, choice('semantic', 'uncertainty', 'both', None)),
             raw_uncertainty=(raw_uncertainty, flag()),
-            clean_pass=(clean_pass, choice('train', 'detached', 'lowres')),
+            clean_pass=(clean_pass, choice('train', 'detached', 'lowres', 'memory')),
             clean_scale=(clean_scale, number(above=0, most=1, like=0.5)),
             log_grad_interval=(log_grad_interval, whole(least=1, optional=True, like=50)),
         )
         self.temperature, self.scale, self.lam_reduction = reading(
             type(self).__name__, self.distance, temperature, scale, lam_reduction
         )
+        if self.clean_pass == 'memory' and self.regularizer in ('uncertainty', 'both'):
+            raise ValueError(
+                f"{type(self).__name__}: clean_pass='memory' knows no uncertainties of clean images: set "
+                "regularizer='semantic' or None."
+            )
         check_loss(type(self).__name__, self.loss_module)
         self.uncertainty = nn.Linear(self.feature_dim, self.num_classes)
         #: How many mixed batches there were since ``sumix_reg_grad`` was measured, and what it was.
@@ -150,7 +158,10 @@ class SUMixMixin:
         log = dict(lam_sumix=mix.lam.mean(), uncertainty=uncertainty.detach().mean())
         if clean is None:
             return dict(loss=self.loss_module(logits, mix.scores), loss_reg=none, **log)
-        of_pool = self._uncertainties(clean.features)
+        if self.clean_pass == 'memory':
+            of_pool = uncertainty.new_zeros(clean.logits.shape)
+        else:
+            of_pool = self._uncertainties(clean.features)
         loss, loss_reg, lam = self._terms(logits, uncertainty, of_pool, mix, clean)
         log['lam_sumix'] = lam.mean()
         if self.relabel:
@@ -183,6 +194,7 @@ class SUMixMixin:
             lam_reduction=self.lam_reduction,
             relabel=self.relabel,
             regularizer=self.regularizer,
+            known=getattr(clean, 'known', None),
             label_smoothing=getattr(self.loss_module, 'label_smooth_val', 0.0),
         )
         weight = getattr(self.loss_module, 'loss_weight', 1.0)

@@ -24,6 +24,7 @@ def sumix_terms(
     lam_reduction: str | None = None,
     relabel: bool = True,
     regularizer: str | None = 'both',
+    known: Tensor | None = None,
     label_smoothing: float = 0.0,
 ) -> dict[str, Tensor]:
     r"""The mathematics of `SUMix <https://arxiv.org/abs/2407.07805>`_, for a whole batch at once.
@@ -71,6 +72,8 @@ def sumix_terms(
             ``'released'`` takes it. Defaults to None, ``'sample'`` with ``'l2'``.
         relabel (bool): Whether to learn the shares; otherwise the losses use ``lam``. Defaults to True.
         regularizer (str, optional): ``'semantic'``, ``'uncertainty'``, ``'both'`` or None. Defaults to ``'both'``.
+        known (Tensor, optional): ``(M,)`` bool, which ``pool_logits`` mean something. A pair with another row keeps
+            the proportion of its shares, and its distances are 0. Defaults to None, all.
         label_smoothing (float): Smoothing of the cross entropy on the mixed images. Defaults to 0.0.
 
     Returns:
@@ -100,6 +103,9 @@ def sumix_terms(
                 at_a, at_b = a, b
             factor = temperature or scale or n
             far_a, far_b = factor * far_a, factor * far_b
+            if known is not None:
+                both = (known[:n] & known[partner])[:, None]
+                far_a, far_b = (torch.where(both, far, 0.0) for far in (far_a, far_b))
             new, new_partner = lam, lam_partner
             if relabel:
                 new = learned_share(lam, lam_partner, _at(far_a, at_a), _at(far_b, at_b))
