@@ -60,7 +60,8 @@ def own_configs(
 
     Raises:
         TypeError: If one of them is of a wrong type.
-        ValueError: If ``train_cfg`` has other keys, both of them name mixers, or the choice among mixers is none.
+        ValueError: If ``train_cfg`` has other keys, both of them name mixers or the preprocessor cannot take them any
+            more, or the choice among mixers is none.
     """
     train_cfg = checked(deepcopy(train_cfg), '`train_cfg`')
     if isinstance(data_preprocessor, dict) or data_preprocessor is None:
@@ -72,6 +73,11 @@ def own_configs(
         if 'batch_augments' in data_preprocessor:
             where = '`data_preprocessor.batch_augments`'
             data_preprocessor['batch_augments'] = checked(data_preprocessor['batch_augments'], where)
+    elif train_cfg:
+        raise ValueError(
+            'MixClassifier: a `data_preprocessor` that is built already does not see the mixers in `train_cfg`: give '
+            'its config, or set its `batch_augments`.'
+        )
     return train_cfg, data_preprocessor
 
 
