@@ -25,8 +25,8 @@ TOOLS = ROOT / 'tools'
 TINY = f"""
 _base_ = {str(ROOT / 'configs' / 'quickstart' / 'resnet_digits_none.py')!r}
 model = dict(backbone=dict(stem_channels=4, base_channels=4), head=dict(in_channels=32))
-train_dataloader = dict(batch_size=8, dataset=dict(indices=16))
-val_dataloader = dict(batch_size=8, dataset=dict(indices=16))
+train_dataloader = dict(batch_size=8, dataset=dict(indices=16, serialize_data=False))
+val_dataloader = dict(batch_size=8, dataset=dict(indices=16, serialize_data=False))
 test_dataloader = val_dataloader
 train_cfg = dict(max_epochs=1)
 """

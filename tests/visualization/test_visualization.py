@@ -66,6 +66,7 @@ def config(work_dir: Path, **hook) -> Config:
         {
             'work_dir': str(work_dir),
             'train_dataloader.dataset.indices': 40,
+            'train_dataloader.dataset.serialize_data': False,
             'train_dataloader.batch_size': 8,
             'train_cfg.max_epochs': 1,
             'default_hooks.draw': dict(type='mmmix.MixVisualizationHook', **hook),
