@@ -7,7 +7,6 @@ from .hooks import (
     PredictionMemoryHook,
     RandomStateHook,
     SafeCheckpointHook,
-    TeacherHook,
 )
 from .optim_wrapper import AutocastOptimWrapper
 from .prediction_table import PredictionTable
@@ -21,5 +20,4 @@ __all__ = [
     'PredictionTable',
     'RandomStateHook',
     'SafeCheckpointHook',
-    'TeacherHook',
 ]
