@@ -3,6 +3,7 @@
 from .cifar_c import CIFAR10C, CIFAR100C, CORRUPTIONS
 from .corrupted_labels import CorruptedLabels
 from .digits import Digits
+from .scattered_digits import ScatteredDigits
 from .tiny_imagenet import TinyImageNet
 from .transforms import KeepAugment, KeepAutoAugment, KeepRandAugment
 
@@ -15,5 +16,6 @@ __all__ = [
     'KeepAugment',
     'KeepAutoAugment',
     'KeepRandAugment',
+    'ScatteredDigits',
     'TinyImageNet',
 ]

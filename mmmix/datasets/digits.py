@@ -86,24 +86,10 @@ class Digits(BaseDataset):
             list[dict]: One dict per image: ``img``, an array of shape ``(size, size, 3)`` and type uint8, and
             ``gt_label``, an int.
         """
-        try:
-            from sklearn.datasets import load_digits
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                'mmmix.Digits needs scikit-learn: run `pip install "mmmix[quickstart]"`.'
-            ) from error
-        images, labels = load_digits(return_X_y=True)
-        images = np.rint(images.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
-
-        data_list = []
-        seen = np.zeros(10, dtype=int)
-        for image, label in zip(images, labels.tolist(), strict=True):
-            is_test = seen[label] % _TEST_EVERY == _TEST_EVERY - 1
-            seen[label] += 1
-            if is_test == (self.split == 'test'):
-                grey = Image.fromarray(image).resize((self.size, self.size), Image.Resampling.BILINEAR)
-                data_list.append({'img': np.repeat(np.asarray(grey)[..., None], 3, axis=-1), 'gt_label': label})
-        return data_list
+        return [
+            {'img': np.repeat(enlarged(image, self.size)[..., None], 3, axis=-1), 'gt_label': label}
+            for image, label in digits_of(self, self.split)
+        ]
 
     def extra_repr(self) -> list[str]:
         """Describe the split.
@@ -112,3 +98,40 @@ class Digits(BaseDataset):
             list[str]: Lines for ``repr``.
         """
         return [f'Split: \t{self.split}', f'Size: \t{self.size}']
+
+
+def digits_of(owner: object, split: str) -> list[tuple[np.ndarray, int]]:
+    """The digits of a split as they come with scikit-learn, in its order.
+
+    Args:
+        owner (object): Who asks, for the error.
+        split (str): "train" or "test".
+
+    Returns:
+        list[tuple[np.ndarray, int]]: An image of 8 x 8 pixels in 0..255, uint8, and its label, for each digit.
+
+    Raises:
+        ModuleNotFoundError: If there is no scikit-learn.
+    """
+    try:
+        from sklearn.datasets import load_digits
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f'mmmix.{type(owner).__name__} needs scikit-learn: run `pip install "mmmix[quickstart]"`.'
+        ) from error
+    images, labels = load_digits(return_X_y=True)
+    images = np.rint(images.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
+
+    found = []
+    seen = np.zeros(10, dtype=int)
+    for image, label in zip(images, labels.tolist(), strict=True):
+        is_test = seen[label] % _TEST_EVERY == _TEST_EVERY - 1
+        seen[label] += 1
+        if is_test == (split == 'test'):
+            found.append((image, label))
+    return found
+
+
+def enlarged(image: np.ndarray, size: int) -> np.ndarray:
+    """A grey image brought to ``size`` x ``size`` pixels bilinearly."""
+    return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR))
