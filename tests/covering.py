@@ -117,6 +117,7 @@ def record(folder: Path, files: list[str], scratch: Path) -> dict[str, dict]:
     include = ''.join(f'\n    {folder}/mmmix/{room}/*' for room in ROOMS)
     settings.write_text(
         f'[run]\ndata_file = {scratch}/coverage\nparallel = true\nsigterm = true\n'
+        'concurrency = multiprocessing,thread\n'
         f'context = ${{PYTEST_CURRENT_TEST-}}\ninclude = {include}\n',
         encoding='utf-8',
     )

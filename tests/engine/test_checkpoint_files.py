@@ -3,11 +3,12 @@
 import itertools
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
 from hard_runs import config, greys
+from mmengine.fileio import BaseStorageBackend, LocalBackend, register_backend
 from mmengine.runner import Runner
 
 from mmmix.compat import read_checkpoint
@@ -133,6 +134,54 @@ def test_the_old_best_goes_after_the_new_one_is_there(tmp_path: Path, monkeypatc
     one, two, four = (f'best_accuracy_epoch_{epoch}.pth' for epoch in (1, 2, 4))
     assert gone == [(one, [one, two]), (two, [two, four])]
     assert sorted(path.name for path in tmp_path.glob('*.pth')) == [four, *(f'epoch_{i}.pth' for i in range(1, 5))]
+
+
+def test_what_a_kill_left_half_written_goes_when_the_run_goes_on(tmp_path: Path) -> None:
+    run(tmp_path, 1)
+    left = [tmp_path / f'.{name}.writing' for name in ('epoch_2.pth', 'last_checkpoint')]
+    for path in left:
+        path.write_bytes(b'half')
+    run(tmp_path, 2)
+    assert epoch_of(tmp_path) == 2
+    assert not [path for path in left if path.exists()]
+
+
+class Elsewhere(BaseStorageBackend):
+    """A backend that is none of local files, for all that MMEngine knows."""
+
+    calls: ClassVar[list[tuple[str, str]]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*args: Any) -> Any:
+            self.calls.append((name, Path(args[-1]).name))
+            return getattr(LocalBackend(), name)(*args)
+
+        return call
+
+    def get(self, filepath: Any) -> bytes:
+        return LocalBackend().get(filepath)
+
+    def get_text(self, filepath: Any) -> str:
+        return LocalBackend().get_text(filepath)
+
+
+def test_what_is_not_saved_in_local_files_is_left_to_mmengine(tmp_path: Path) -> None:
+    register_backend('elsewhere', Elsewhere, force=True)
+    Elsewhere.calls.clear()
+    run(tmp_path, 3, backend_args=dict(backend='elsewhere'))
+    assert [path.name for path in tmp_path.glob('epoch_*.pth')] == ['epoch_3.pth']
+    assert [name for call, name in Elsewhere.calls if call == 'put'] == [f'epoch_{epoch}.pth' for epoch in (1, 2, 3)]
+    assert [name for call, name in Elsewhere.calls if call == 'remove'] == ['epoch_1.pth', 'epoch_2.pth']
+
+
+@pytest.mark.parametrize('names', [['accuracy'], ['accuracy', 'top1']])
+def test_the_old_best_goes_where_nothing_else_is_saved(tmp_path: Path, monkeypatch, names: list[str]) -> None:
+    scores = iter([0.1, 0.3, 0.2, 0.4])
+    monkeypatch.setattr(
+        'mmengine.evaluator.Evaluator.evaluate', lambda self, size: dict.fromkeys(('accuracy', 'top1'), next(scores))
+    )
+    run(tmp_path, 4, validate=True, interval=10, save_last=False, max_keep_ckpts=-1, save_best=names)
+    assert sorted(path.name for path in tmp_path.glob('*.pth')) == [f'best_{name}_epoch_4.pth' for name in names]
 
 
 # ------------------------------------------------------------------------------------------------------- finding them

@@ -1,5 +1,6 @@
 """The hard-sample hook in whole runs of one process: what it counts, saves, resumes and scans."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -231,7 +232,7 @@ def test_a_scan_classifies_every_sample_once_with_the_test_pipeline(tmp_path: Pa
         times=2,
     )
     runner, spy = train(settings)
-    assert '40/40' in capsys.readouterr().out
+    assert re.search(r'40/40[^\n]*\n', capsys.readouterr().out), 'the bar is told to its end, and the line ends'
     assert [float(spy.tables[k]['seen'].sum()) for k in (1, 2, 3, 4)] == pytest.approx([0, 40, 40, 76])
     model = unwrapped(runner).eval()
     plain = Runner.build_dataloader({**config(tmp_path)['test_dataloader'], 'dataset': greys(20)})
@@ -242,6 +243,17 @@ def test_a_scan_classifies_every_sample_once_with_the_test_pipeline(tmp_path: Pa
         missed.append((model(data['inputs'], mode='tensor').argmax(1) != labels).float())
     now = spy.tables[4]['missed'] - 0.9 * spy.tables[2]['missed']
     torch.testing.assert_close(now, torch.cat(missed).repeat(2), rtol=0, atol=1e-6)
+
+
+def test_a_scan_counts_passes_in_an_iteration_based_loop(tmp_path: Path) -> None:
+    """A pass is five iterations, so that every second one ends with the tenth and the twentieth."""
+    hook = [dict(type='mmmix.HardSampleHook', scan_interval=2)]
+    settings = config(tmp_path, custom_hooks=hook, **by_iterations(22, 99))
+    settings['model']['train_cfg'] = dict(augments=dict(type='mmmix.Mixup'))
+    runner, _ = train(settings)
+    seen = [int(counts.sum()) for _, counts in hook_of(runner).history]
+    assert [iterations for iterations, _ in hook_of(runner).history] == [5, 10, 15, 20] and seen == [0, 40, 40, 40]
+    torch.testing.assert_close(hook_of(runner).table.seen, torch.full((40,), 1.9))
 
 
 def test_a_scan_leaves_no_trace(tmp_path: Path) -> None:

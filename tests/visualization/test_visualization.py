@@ -95,6 +95,16 @@ def test_bad_arguments(argument: str) -> None:
         MixVisualizationHook(**{argument: 0})
 
 
+def test_every_iteration_may_be_drawn_and_one_row_of_it(tmp_path: Path) -> None:
+    cfg = config(tmp_path, interval=1, rows=1)
+    cfg.train_dataloader.dataset.indices = 16
+    Runner.from_cfg(cfg).train()
+    pictures = sorted(tmp_path.glob('*/vis_data/vis_image/train_mix_*.png'))
+    assert [path.stem for path in pictures] == ['train_mix_0', 'train_mix_1']
+    one = draw_mix(CutMix().mix(torch.rand(2, 3, 16, 16), torch.eye(2)), rows=1)
+    assert np.asarray(Image.open(pictures[0])).shape[0] == one.shape[0]
+
+
 def test_the_stock_classifier_is_refused_before_training(tmp_path: Path) -> None:
     cfg = config(tmp_path)
     cfg.model.type, cfg.custom_hooks = 'ImageClassifier', []
