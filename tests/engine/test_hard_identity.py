@@ -12,7 +12,7 @@ from mmpretrain.engine import SwitchRecipeHook
 from mmpretrain.registry import DATASETS
 from torch.utils.data import DataLoader
 
-from mmmix.engine.sample_identity import UNKNOWN, identify_samples
+from mmmix.engine.sample_identity import UNKNOWN, IdentifiedFetch, identify_samples
 from mmmix.engine.training_scan import with_pipeline
 
 
@@ -155,6 +155,17 @@ def test_a_view_with_another_pipeline_leaves_the_data_set_alone(kind: str) -> No
     while not hasattr(copy, 'data_list'):
         copy = getattr(copy, 'dataset', None) or copy.datasets[0]
     assert copy.data_list is leaf.data_list, 'annotations are not copied'
+
+
+def test_a_view_of_a_data_set_that_is_trained_on_fetches_by_itself() -> None:
+    """While training, whole batches are asked for at another place, which would run the training pipeline."""
+    dataset, labels = build('concat')
+    dataset.__getitems__ = IdentifiedFetch(dataset)
+    view = with_pipeline(dataset, Compose([dict(type='mmpretrain.Resize', scale=4), *PACK]))
+    samples = [sample for batch in DataLoader(view, 3, collate_fn=list) for sample in batch]
+    assert {sample['inputs'].shape[-1] for sample in samples} == {4}
+    assert [int(sample['data_samples'].gt_label) for sample in samples] == labels
+    assert dataset.__getitems__([0])[0]['inputs'].shape[-1] == 8
 
 
 def test_a_data_set_without_a_pipeline_is_refused() -> None:
