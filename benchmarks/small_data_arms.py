@@ -62,6 +62,15 @@ ARMS: dict[str, Arm] = {
     'sumix-labels': Arm('cutmix', CUTMIX, sumix(regularizer=None, clean_pass='detached')),
     'sumix-semantic': Arm('cutmix', CUTMIX, sumix(relabel=False, regularizer='semantic', clean_pass='detached')),
     'sumix-uncertainty': Arm('cutmix', CUTMIX, sumix(relabel=False, regularizer='uncertainty', clean_pass='detached')),
+    # What its clean pass costs can be saved: a smaller copy, or what is remembered from unmixed batches.
+    'sumix-lowres': Arm('cutmix', CUTMIX, sumix(clean_pass='lowres')),
+    'sumix-half': Arm('cutmix-half', HALF, sumix(clean_pass='detached', regularizer='semantic')),
+    'sumix-memory': Arm(
+        'cutmix-half',
+        HALF,
+        sumix(clean_pass='memory', regularizer='semantic'),
+        (dict(type='mmmix.PredictionMemoryHook'),),
+    ),
     # The same step with nothing of SUMix in it: what the clean pass alone does.
     'control-detached': Arm('cutmix', CUTMIX, sumix(relabel=False, regularizer=None, clean_pass='detached')),
     'control-trained': Arm('cutmix', CUTMIX, sumix(relabel=False, regularizer=None, clean_pass='train')),
