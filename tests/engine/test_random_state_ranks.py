@@ -86,6 +86,17 @@ def test_a_checkpoint_within_a_pass_has_the_states_of_all(
     assert len(ranks.told) == len(saved)
 
 
+@pytest.mark.parametrize(('max_epochs', 'saved'), [(3, [2, 3]), (2, [2])])
+def test_a_checkpoint_of_an_epoch_has_the_states_of_all(
+    ranks: TwoRanks, tmp_path: Path, max_epochs: int, saved: list[int]
+) -> None:
+    hooks = dict(checkpoint=dict(type='mmmix.SafeCheckpointHook', interval=2))
+    run(settings(tmp_path, loop=dict(by_epoch=True, max_epochs=max_epochs), default_hooks=hooks))
+    assert sorted(int(path.stem[6:]) for path in tmp_path.glob('epoch_*.pth')) == saved
+    assert [len(states_in(tmp_path / f'epoch_{i}.pth')) for i in saved] == [2] * len(saved)
+    assert len(ranks.told) == len(saved)
+
+
 class Look(Hook):
     """What the model and the generators have when training begins, and where the next batch is counted from."""
 
