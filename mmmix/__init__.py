@@ -56,6 +56,7 @@ register_config_scope()
 #: Packages and modules whose ``__all__`` is reachable as ``mmmix.<name>``, imported when first asked for.
 _ROOMS = (
     'core',
+    'learned',
     'mixers',
     'partners',
     'keeps',

@@ -33,6 +33,12 @@ class OpenMMLab(Host):
         """The epoch of MMEngine's runner; see :meth:`Host.epoch`."""
         return MessageHub.get_current_instance().get_info('epoch')
 
+    def progress(self) -> float | None:
+        """How many of the iterations of MMEngine's runner are done; see :meth:`Host.progress`."""
+        hub = MessageHub.get_current_instance()
+        done, all_of_them = hub.get_info('iter'), hub.get_info('max_iters')
+        return None if done is None or not all_of_them else done / all_of_them
+
     def log(self, message: str) -> None:
         """A line in the log of MMEngine's runner; see :meth:`Host.log`."""
         print_log(message, logger='current')

@@ -43,7 +43,7 @@ class Row:
         """The mixer, with a small network to look at if it wants one."""
         mixer = BATCH_AUGMENTS.build({'type': f'mmmix.{self.name}', **self.args, **overrides})
         if any(part.needs_model for part in mixer.parts()):
-            mixer.bind(TinyNet())
+            mixer.bind(network_for(mixer))
         return mixer
 
     def __str__(self) -> str:
@@ -71,6 +71,58 @@ class TinyNet(nn.Module):
         return images.flip(3)
 
 
+class TinyClassifier(nn.Module):
+    """A network of backbone and head, which keeps what mixers learn."""
+
+    def __init__(self, classes: int = 8):
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.backbone = nn.Sequential(Grey(), nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU())
+            self.head = TinyHead(classes)
+        self.num_classes = classes
+        self.learned = nn.ModuleDict()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits."""
+        return self.head(self.backbone(images))
+
+
+class Grey(nn.Module):
+    """The mean over the channels, so that their number does not matter."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """One channel."""
+        return images.mean(1, keepdim=True)
+
+
+class TinyHead(nn.Module):
+    """Average pooling and a linear layer."""
+
+    def __init__(self, classes: int):
+        super().__init__()
+        self.fc = nn.Linear(4, classes)
+
+    def pre_logits(self, maps: Tensor) -> Tensor:
+        """Average pooling."""
+        return maps.mean((2, 3))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Logits."""
+        return self.fc(self.pre_logits(maps))
+
+
+def network_for(mixer: Any) -> nn.Module:
+    """A small network for a mixer to look at, with what its parts learn."""
+    learners = [part for part in mixer.parts() if part.learns is not None]
+    if not learners:
+        return TinyNet()
+    network = TinyClassifier()
+    for part in learners:
+        network.learned[part.learns] = part.build_learned(network)
+    return network
+
+
 _KEEP = dict(type='mmmix.SelectiveCut', guide=dict(type='mmmix.InputGradient'), tau=0.6)
 
 TABLE: tuple[Row, ...] = (
@@ -88,6 +140,8 @@ TABLE: tuple[Row, ...] = (
     Row('AlignMix'),
     Row('AttentiveMix', dict(guide=dict(type='mmmix.SpectralResidual'), grid=4)),
     Row('AttentiveMix', dict(guide=dict(type='mmmix.InputGradient'), top_k=20), tag='gradient'),
+    Row('AutoMix', dict(features='backbone'), area_label=False),
+    Row('AutoMix', dict(features='backbone', labels=dict(type='mmmix.Area'), mask_adjust=0.5), tag='area'),
     Row('CoMixup', dict(part=3, iterations=2), pair_label=False),
     Row('FMix'),
     Row('FMix', dict(max_soft=0.3, alpha=0.4), tag='soft'),

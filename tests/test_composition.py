@@ -50,6 +50,7 @@ ARGS: dict[str, dict[str, Any]] = {
     'SnapMix': {},
     'ManifoldMix': dict(at=['', 'backbone.layer1']),
     'SMMix': dict(patch_size=4),
+    'AutoMix': dict(features='backbone'),
     'MixPro': dict(mask_size=8),
 }
 #: Mixers that read attention.
@@ -179,6 +180,8 @@ def test_policies(row: Row, policy: str) -> None:
     args = {**arguments(row), 'labels': dict(type=f'mmmix.{policy}')}
     if row.name in ('ManifoldMix', 'AlignMix'):
         args['at'] = ['', 'backbone.layers.0']
+    if 'features' in args:
+        args['features'] = 'backbone.layers.0'
     if row.name == 'SnapMix':
         args['guide'] = dict(type='mmmix.Attention')
     if not takes(row, 'labels'):

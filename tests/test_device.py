@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from mmpretrain.structures import DataSample
-from table import TABLE, Row, TinyNet
+from table import TABLE, Row, network_for
 
 from mmmix import MixClassifier
 
@@ -32,7 +32,7 @@ def nothing_is_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_mix_asks_the_host_for_nothing(row: Row, mode: str) -> None:
     mixer: Any = row.build(lam_mode=mode)
     if mixer.model is not None or any(part.needs_model for part in mixer.parts()):
-        mixer.bind(TinyNet().to('meta'))
+        mixer.bind(network_for(mixer).to('meta'))
     images = torch.empty(6, 3, *row.image_size, device='meta')
     for _ in range(2):
         mix = mixer.mix(images, torch.empty(6, 8, device='meta'))
@@ -75,6 +75,8 @@ STEPS: dict[str, tuple[dict, dict, dict]] = {
     'puzzle': (RESNET, LINEAR, dict(type='mmmix.PuzzleMix')),
     'snap': (RESNET, LINEAR, dict(type='mmmix.SnapMix')),
     'manifold': (RESNET, LINEAR, dict(type='mmmix.ManifoldMix')),
+    'automix': (RESNET, LINEAR, dict(type='mmmix.AutoMix', mask_adjust=0.5)),
+    'automix-sumix': (RESNET, SUMIX, dict(type='mmmix.AutoMix', lam_mode='elem')),
     'history': (RESNET, LINEAR, dict(type='mmmix.RecursiveMix', consistency=0.5)),
     'transmix': (VIT, TOKENS, dict(type='mmmix.CutMix', labels=dict(type='mmmix.TransMix'))),
     'tl-align': (VIT, TOKENS, dict(type='mmmix.CutMix', labels=dict(type='mmmix.TLAlign'))),

@@ -28,6 +28,10 @@ class Host:
         """The epoch of the run, from 0; None where nobody tells."""
         return None
 
+    def progress(self) -> float | None:
+        """How much of the run is done, from 0 to 1; None where nobody tells."""
+        return None
+
     def log(self, message: str) -> None:
         """A line in the log of the run."""
         logging.getLogger('mmmix').info(message)

@@ -152,6 +152,13 @@ class Part:
         """
         raise NotImplementedError(f'{type(self).__name__} must define build_learned(model).')
 
+    def begin_step(self, model: Any) -> None:
+        """Called before each training step, for what follows the network to go to where the last step left it.
+
+        Args:
+            model (nn.Module): The classifier.
+        """
+
     def check_model(self, model: Any) -> None:
         """Refuse, in one line, a classifier that this part cannot work with; asked once, when it is built.
 

@@ -7,6 +7,7 @@ from .hooks import (
     PredictionMemoryHook,
     RandomStateHook,
     SafeCheckpointHook,
+    TeacherHook,
 )
 from .optim_wrapper import AutocastOptimWrapper
 from .prediction_table import PredictionTable
@@ -20,4 +21,5 @@ __all__ = [
     'PredictionTable',
     'RandomStateHook',
     'SafeCheckpointHook',
+    'TeacherHook',
 ]

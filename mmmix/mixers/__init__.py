@@ -2,6 +2,7 @@
 
 from .alignmix import AlignMix
 from .attentivemix import AttentiveMix
+from .automix import AutoMix
 from .comixup import CoMixup
 from .cutmix import CutMix
 from .cutout import Cutout
@@ -31,6 +32,7 @@ from .tokenmix import TokenMix
 __all__ = [
     'AlignMix',
     'AttentiveMix',
+    'AutoMix',
     'CoMixup',
     'CutMix',
     'Cutout',

@@ -127,3 +127,19 @@ def grid_mask(
     row = (y * angle.cos() - x * angle.sin() + (height - 1) / 2).round() - shift_y
     column = (y * angle.sin() + x * angle.cos() + (width - 1) / 2).round() - shift_x
     return ((row.remainder(unit) < stripe) | (column.remainder(unit) < stripe))[:, None]
+
+
+def with_mean(mask: Tensor, share: Tensor) -> Tensor:
+    """Masks rescaled so that their means are the shares: downwards towards 0, upwards towards 1.
+
+    Args:
+        mask (Tensor): ``(N, 1, H, W)`` own shares in [0, 1].
+        share (Tensor): ``(N,)`` in [0, 1].
+
+    Returns:
+        Tensor: ``(N, 1, H, W)``, in [0, 1].
+    """
+    share, mean = share[:, None, None, None], mask.mean((1, 2, 3), keepdim=True)
+    least = torch.finfo(mask.dtype).tiny
+    lower, upper = mask * (share / mean.clamp(min=least)), 1 - (1 - mask) * ((1 - share) / (1 - mean).clamp(min=least))
+    return torch.where(mean > share, lower, upper)

@@ -183,6 +183,25 @@ def block_width(model: nn.Module, path: str, instead: str = '') -> int:
     return pooled(dry_run(model, path, instead)).shape[1]
 
 
+def place_width(model: nn.Module, path: str) -> int:
+    """How many features each place of the map, or each token, has that the module at ``path`` gives.
+
+    Raises:
+        ValueError: If there is no such module, or it gives neither.
+    """
+    features = last_tensor(dry_run(model, path), lambda tensor: tensor.ndim in (3, 4))
+    return features.shape[1 if features.ndim == 4 else 2]
+
+
+def pre_logits_width(model: Any) -> int:
+    """How many features a classifier has in front of its last linear layer, found by a :func:`dry_run`."""
+    feats = dry_run(model, 'backbone')
+    with untouched(model), torch.no_grad():
+        features = model.head.pre_logits(model.neck(feats) if getattr(model, 'neck', None) is not None else feats)
+    # A head of two tokens (DeiTClsHead) has two of them.
+    return sum(each.shape[1] for each in (features if isinstance(features, tuple) else (features,)))
+
+
 def extra_tokens(model: Any) -> int | None:
     """How many tokens a network says it puts in front of the patches; None if it does not say."""
     count = getattr(getattr(model, 'backbone', model), 'num_extra_tokens', None)

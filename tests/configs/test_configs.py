@@ -44,6 +44,14 @@ def first_block(cfg: Any) -> None:
         cfg['at'] = 'backbone.layer1'
 
 
+def third_stage(cfg: Any, place: str) -> None:
+    """Let learned masks look at a place that the small network has."""
+    for value in cfg.values() if isinstance(cfg, dict) else cfg if isinstance(cfg, list) else ():
+        third_stage(value, place)
+    if isinstance(cfg, dict) and str(cfg.get('features', '')).startswith('backbone.'):
+        cfg['features'] = place
+
+
 @cache
 def backbone_builds(text: str) -> bool:
     """Build a backbone; many configs share one, and it is built once."""
@@ -73,6 +81,10 @@ def test_config_builds(path: Path) -> None:
     small.pop('init_cfg', None)
     if shrunk is STUB:
         first_block(small)
+    third_stage(
+        small,
+        {'VisionTransformer': 'backbone.layers.0', 'SwinTransformer': 'backbone.stages.2'}.get(kind, 'backbone.layer3'),
+    )
     model = MODELS.build(small)
     classes = config.data_preprocessor.get('num_classes')
     assert classes is None or model.head.num_classes == classes

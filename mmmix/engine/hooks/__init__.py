@@ -5,6 +5,7 @@ from .mix_visualization_hook import MixVisualizationHook
 from .prediction_memory_hook import PredictionMemoryHook
 from .random_state_hook import RandomStateHook
 from .safe_checkpoint_hook import SafeCheckpointHook
+from .teacher_hook import TeacherHook
 
 __all__ = [
     'HardSampleHook',
@@ -12,4 +13,5 @@ __all__ = [
     'PredictionMemoryHook',
     'RandomStateHook',
     'SafeCheckpointHook',
+    'TeacherHook',
 ]

@@ -50,6 +50,15 @@ class Learned(nn.ModuleDict):
             self[name] = part.build_learned(model)
         self._learners[name] = part
 
+    def begin_step(self, model: Any) -> None:
+        """Tell each part that a training step begins; see :meth:`mmmix.core.Part.begin_step`.
+
+        Args:
+            model (MixClassifier): The classifier.
+        """
+        for part in self._learners.values():
+            part.begin_step(model)
+
     def listeners(self, model: Any) -> list[AbstractContextManager[Callable[[Mix, Tensor], dict[str, Tensor]]]]:
         """One context for each part, to be entered for the training forward pass; see :meth:`mmmix.core.Part.listen`.
 

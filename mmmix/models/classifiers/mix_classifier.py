@@ -126,6 +126,8 @@ class MixClassifier(ImageClassifier):
         recipe = self.recipe if self.training else None
         self.coins = None if recipe is None else self._coins.of_step(self.head, recipe)
         augment = None if recipe is None else recipe.choose(self.coins)
+        if self.training:
+            self.learned.begin_step(self)
         self._step = Step(self, inputs, scores, data_samples, augment)
         try:
             return self._loss(self._step)
