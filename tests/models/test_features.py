@@ -10,7 +10,7 @@ from mmpretrain.registry import MODELS
 from networks import DEIT, RESNET, SUMIX, SWIN, classifier, count_passes, data, hooks_in
 from torch import Tensor
 
-from mmmix import AlignMix, CutMix, ManifoldMix, Mix, Mixer, Partners
+from mmmix import AlignMix, CutMix, Guide, ManifoldMix, Mix, Mixer, Partners
 from mmmix.core.fields import number
 from mmmix.ops.transport import sinkhorn
 from mmmix.probes.modules import module_at
@@ -179,7 +179,6 @@ def test_hard_samples_are_judged_by_clean_views() -> None:
 
 def test_guides_look_at_images_and_cuts_fall_on_features(monkeypatch: pytest.MonkeyPatch) -> None:
     """The left half of the images is all that matters: no cut in the features touches it."""
-    from mmmix import Guide
 
     class Left(Guide):
         def __call__(self, images: Tensor, scores: Tensor | None = None) -> Tensor:
@@ -198,13 +197,49 @@ def test_guides_look_at_images_and_cuts_fall_on_features(monkeypatch: pytest.Mon
     assert narrow.any() and not cut[narrow][..., :8].any()
 
 
-def test_a_guide_that_runs_the_network_does_so_before_the_mixed_pass() -> None:
-    keep = dict(type='mmmix.SelectiveCut', guide=dict(type='mmmix.InputGradient', scale=0.5))
-    model = classifier(RESNET, dict(type='mmmix.CutMix', at='backbone.layer2', keep=keep))
+LOOK: dict = dict(type='mmmix.InputGradient', scale=0.5)
+KEEP = dict(type='mmmix.SelectiveCut', guide=LOOK)
+
+
+@pytest.mark.parametrize(
+    ('augment', 'rows'),
+    [
+        (dict(type='mmmix.CutMix', keep=KEEP), 6),
+        (dict(type='mmmix.HardMix', keep=KEEP), 6),
+        (dict(type='mmmix.HardMix', guide=LOOK), 8),
+        (dict(type='mmmix.AttentiveMix', guide=LOOK), 8),
+    ],
+    ids=['keep', 'hard-keep', 'hard-guide', 'attentive'],
+)
+def test_a_guide_that_runs_the_network_does_so_before_the_mixed_pass(augment: dict, rows: int) -> None:
+    """Once, for the batch or for the whole pool, whichever the mixer needs."""
+    model = classifier(RESNET, dict(augment, at='backbone.layer2', prob=1.0, partners=Outside()))
     sizes: list[tuple] = []
     model.backbone.register_forward_pre_hook(lambda m, args: sizes.append(tuple(args[0].shape)))
     model.loss(torch.rand(6, 3, 32, 32), data()['data_samples'])
-    assert sizes == [(6, 3, 16, 16), (6, 3, 32, 32)]
+    assert sizes == [(rows, 3, 16, 16), (8, 3, 32, 32)]
+
+
+def test_hardmix_cuts_features_where_the_partner_is_important(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One pixel of each image is; partners from outside the batch have theirs."""
+
+    class Brightness(Guide):
+        def __call__(self, images: Tensor, scores: Tensor | None = None) -> Tensor:
+            return images[:, :1]
+
+    augment = dict(type='mmmix.HardMix', at='backbone.layer2', prob=1.0, guide=Brightness(), partners=Outside())
+    model = classifier(RESNET, augment)
+    seen = watched(model, monkeypatch, 'backbone.layer2', 'backbone.layer3')
+    for _ in range(4):
+        images = torch.zeros(6, 3, 32, 32)
+        images.flatten(2)[torch.arange(6), 0, torch.randint(32**2, (6,))] = 1
+        model.loss(images, data()['data_samples'])
+        mix = seen['mixes'][-1]
+        peaks = mix.pool[mix.partner, 0].flatten(1).argmax(1)
+        cut = mix.mask[:, 0] == 0
+        assert cut.any()
+        for i, (row, column) in enumerate(zip((peaks // 32).tolist(), (peaks % 32).tolist(), strict=True)):
+            assert cut[i, row // 2, column // 2] or not cut[i].any()
 
 
 @places
