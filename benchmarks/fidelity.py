@@ -46,6 +46,7 @@ UNLIKELY = 1e-3
 #: Methods whose law is stated nowhere, by section and name, and why there is nothing to hold them against.
 WITHOUT: dict[tuple[str, str], str] = {
     ('mixers', 'AutoMix'): 'its mask is learned: `tests/mixers/test_automix.py` holds mask and losses against loops',
+    ('mixers', 'SAMix'): 'its mask is learned: `tests/mixers/test_samix.py` holds mask and loss against loops',
 }
 
 

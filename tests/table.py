@@ -142,6 +142,7 @@ TABLE: tuple[Row, ...] = (
     Row('AttentiveMix', dict(guide=dict(type='mmmix.InputGradient'), top_k=20), tag='gradient'),
     Row('AutoMix', dict(features='backbone'), area_label=False),
     Row('AutoMix', dict(features='backbone', labels=dict(type='mmmix.Area'), mask_adjust=0.5), tag='area'),
+    Row('SAMix', dict(features='backbone'), area_label=False),
     Row('CoMixup', dict(part=3, iterations=2), pair_label=False),
     Row('FMix'),
     Row('FMix', dict(max_soft=0.3, alpha=0.4), tag='soft'),

@@ -51,6 +51,7 @@ ARGS: dict[str, dict[str, Any]] = {
     'ManifoldMix': dict(at=['', 'backbone.layer1']),
     'SMMix': dict(patch_size=4),
     'AutoMix': dict(features='backbone'),
+    'SAMix': dict(features='backbone'),
     'MixPro': dict(mask_size=8),
 }
 #: Mixers that read attention.

@@ -3,5 +3,6 @@
 from .mask_learner import MaskLearner
 from .mix_block import MixBlock
 from .momentum_teacher import MomentumTeacher
+from .samix_block import SAMixBlock
 
-__all__ = ['MaskLearner', 'MixBlock', 'MomentumTeacher']
+__all__ = ['MaskLearner', 'MixBlock', 'MomentumTeacher', 'SAMixBlock']

@@ -50,7 +50,7 @@ class MixBlock(nn.Module):
             width (int): How many channels come in.
         """
         self.query = nn.Conv2d(width, max(1, width // 2), 1)
-        self.value = nn.Conv2d(width, 1, 1)
+        self.value = nn.Sequential(nn.Conv2d(width, 1, 1))
 
     def forward(self, own: Tensor, other: Tensor, share: Tensor, size: Sequence[int]) -> Tensor:
         """The own masks."""

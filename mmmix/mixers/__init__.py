@@ -23,6 +23,7 @@ from .recursivemix import RecursiveMix
 from .resizemix import ResizeMix
 from .saliencygrafting import SaliencyGrafting
 from .saliencymix import SaliencyMix
+from .samix import SAMix
 from .smmix import SMMix
 from .smoothmix import SmoothMix
 from .snapmix import SnapMix
@@ -53,6 +54,7 @@ __all__ = [
     'RandomErasing',
     'RecursiveMix',
     'ResizeMix',
+    'SAMix',
     'SMMix',
     'SaliencyGrafting',
     'SaliencyMix',

@@ -56,7 +56,7 @@ def slow_mask(block: MixBlock, own: Tensor, other: Tensor, share: Tensor, size: 
     """The own masks place by place, in float64; upsampled to the nearest cell."""
     rows, columns = own.shape[2:]
     weight, bias = block.query.weight.double()[:, :, 0, 0], block.query.bias.double()  # type: ignore[union-attr]
-    worth, start = block.value.weight.double()[0, :, 0, 0], block.value.bias.double()[0]  # type: ignore[union-attr]
+    worth, start = block.value[0].weight.double()[0, :, 0, 0], block.value[0].bias.double()[0]  # type: ignore[union-attr]
     places = [(r, c) for r in range(rows) for c in range(columns)]
     masks = []
     for i in range(len(own)):

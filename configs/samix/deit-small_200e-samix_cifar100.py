@@ -1,0 +1,6 @@
+_base_ = '../_base_/recipes/deit-small_200e_cifar100.py'
+
+model = dict(
+    type='mmmix.MixClassifier', train_cfg=dict(augments=dict(type='mmmix.SAMix', features='backbone.layers.5'))
+)
+custom_hooks = [dict(type='mmmix.TeacherHook')]
