@@ -146,6 +146,25 @@ def test_what_a_kill_left_half_written_goes_when_the_run_goes_on(tmp_path: Path)
     assert not [path for path in left if path.exists()]
 
 
+def test_folders_go_as_files_do_and_what_is_needed_stays(tmp_path: Path) -> None:
+    """DeepSpeed's checkpoints are folders."""
+    files = checkpoint_files.WholeFiles()
+    folders, paths = [tmp_path / name for name in 'ab'], [tmp_path / f'{name}.pth' for name in 'cd']
+    for folder in folders:
+        folder.mkdir()
+        (folder / 'rank0.pt').touch()
+        files.rmtree(folder)
+    for path in paths:
+        path.touch()
+        files.remove(path)
+    files.remove(tmp_path / 'gone.pth')
+    assert len(list(tmp_path.iterdir())) == 4, 'nothing goes before it is told to'
+    files.remove_postponed(str(folders[0]), None, str(paths[0]))
+    assert sorted(each.name for each in tmp_path.iterdir()) == ['a', 'c.pth']
+    files.remove_postponed()
+    assert len(list(tmp_path.iterdir())) == 2, 'what was needed is not removed later either'
+
+
 class Elsewhere(BaseStorageBackend):
     """A backend that is none of local files, for all that MMEngine knows."""
 

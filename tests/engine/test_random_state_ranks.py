@@ -143,3 +143,37 @@ def test_all_ranks_number_their_batches_with_the_seed_of_the_first(ranks: TwoRan
         _, runner = looked_at(made, experiment_name=f'seed{rank}')
         saved = torch.load(tmp_path / 'epoch_1.pth', weights_only=False)['random_state']['seed']
         assert saved == (SEED if rank else runner.seed) and runner.seed != SEED
+
+
+class Saves(Hook):
+    """Save a checkpoint that nobody else knows of."""
+
+    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        if runner.iter == 1:
+            runner.save_checkpoint(runner.work_dir, 'extra.pth')
+
+
+@pytest.mark.parametrize('world', [1, 2])
+def test_a_checkpoint_that_nobody_foresaw_has_states_on_one_rank_alone(
+    ranks: TwoRanks, tmp_path: Path, capfd: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, world: int
+) -> None:
+    """On several ranks the main process, which saves it, cannot ask the others by itself."""
+    monkeypatch.setattr(ranks, 'get_world_size', lambda: world)
+    runner = Runner.from_cfg(
+        {**settings(tmp_path, loop=dict(by_epoch=True, max_epochs=1)), 'experiment_name': f'extra{world}'}
+    )
+    runner.register_hook(Saves())
+    runner.train()
+    saved = torch.load(tmp_path / 'extra.pth', weights_only=False)
+    assert ('random_state' in saved) == (world == 1)
+    assert ('nobody asked the other ranks' in ''.join(capfd.readouterr())) == (world == 2)
+
+
+def test_partners_of_other_mixers_begin_without_a_memory(tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
+    run(settings(tmp_path / 'a', loop=dict(by_epoch=True, max_epochs=1)))
+    capfd.readouterr()
+    made = settings(tmp_path / 'b', loop=dict(by_epoch=True, max_epochs=2))
+    made['model']['train_cfg'] = dict(augments=dict(type='mmmix.RecursiveMix'))
+    runner, _ = run({**made, 'resume': True, 'load_from': str(tmp_path / 'a' / 'epoch_1.pth')})
+    assert runner.iter == 6
+    assert 'The mixers are others than those of the checkpoint' in ''.join(capfd.readouterr())

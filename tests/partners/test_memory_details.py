@@ -1,5 +1,7 @@
 """What partners remember, row by row."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from test_partners import MEAN, STD, StubTable, batch, level, partners_of, partners_of_level, pool_with
@@ -7,6 +9,7 @@ from test_partners import MEAN, STD, StubTable, batch, level, partners_of, partn
 from mmmix import CutMix, History, SaliencyCycle, SpectralResidual
 from mmmix.core.host import Host
 from mmmix.openmmlab import OpenMMLab
+from mmmix.partners import hardpool
 
 
 def test_a_sample_that_was_put_out_is_new_when_it_comes_again() -> None:
@@ -31,6 +34,20 @@ def test_a_pool_that_was_loaded_renews_what_it_holds() -> None:
     pool.observe(*batch([0, 1], version=1), [0, 1])
     assert sorted(pool.sample_idx.tolist()) == [-1, -1, 0, 1]
     assert set(partners_of_level(pool)) == {100, 101}
+
+
+def test_a_pool_of_another_size_begins_empty_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(hardpool, 'host', lambda: SimpleNamespace(log=lines.append))
+    saved = pool_with(StubTable(0, 1), size=4)
+    saved.observe(*batch([0, 1]), [0, 1])
+    pool = pool_with(StubTable(0, 1), size=8)
+    lines.clear()
+    pool.load_state_dict(saved.state_dict())
+    assert len(lines) == 1 and 'a pool of 4 images was saved' in lines[0]
+    assert pool.fill == 0 and pool.images is None
+    pool.observe(*batch([0]), [0])
+    assert pool.fill == 1 and pool.images is not None and len(pool.images) == 8
 
 
 @pytest.mark.parametrize(('value', 'dtype'), [(300.5, 'float16'), (7e7, 'float32')])
