@@ -6,9 +6,11 @@ from typing import Any
 
 from .figures import figure_at
 
+Points = Sequence[tuple[float, float]]
+
 
 def draw_curves(
-    curves: Mapping[str, Sequence[tuple[float, float]]],
+    curves: Mapping[str, Points | Mapping[str, Points]],
     settings: Mapping[str, Mapping[str, Any]],
     path: str | Path,
     panel: tuple[float, float] = (5, 3.5),
@@ -16,7 +18,8 @@ def draw_curves(
     """Draw curves side by side; nothing is written where there are none.
 
     Args:
-        curves (Mapping[str, Sequence[tuple[float, float]]]): The points of each quantity.
+        curves (Mapping[str, Points | Mapping[str, Points]]): The points of each quantity, or those of several lines by
+            their names.
         settings (Mapping[str, Mapping[str, Any]]): For each quantity what Matplotlib's ``Axes.set`` takes: labels and
             limits.
         path (str | Path): Where the picture goes.
@@ -27,6 +30,9 @@ def draw_curves(
     width, height = panel
     with figure_at(path, 1, len(curves), (width * len(curves), height)) as (_, axes):
         for axis, (name, points) in zip(axes[0], curves.items(), strict=True):
-            axis.plot(*zip(*points, strict=True), marker='.')
+            for label, line in points.items() if isinstance(points, Mapping) else [('', points)]:
+                axis.plot(*zip(*line, strict=True), marker='.', label=label)
+            if isinstance(points, Mapping):
+                axis.legend()
             axis.set(**settings[name])
             axis.grid(alpha=0.3)
