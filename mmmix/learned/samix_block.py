@@ -11,7 +11,8 @@ class SAMixBlock(MixBlock):
 
     With ``r`` a curve of the own share from 0 to 1, own features are multiplied by ``1 + r`` and the partner's by
     ``2 - r``. Queries and keys are 1x1 convolutions, each its own, of both images' features side by side; values are
-    two of them on the partner's, with a batch norm and a ReLU in between. The rest is :class:`MixBlock`.
+    two of them on the partner's, with a ReLU in between. A batch norm there would take out the scale of a share that
+    the whole batch has. The rest is :class:`MixBlock`.
 
     Args:
         width (int): ``C``, how many channels the features have.
@@ -32,13 +33,13 @@ class SAMixBlock(MixBlock):
         super().__init__(width, sees_lam=False, upsample=upsample)
         self.curve = curve
         if dropout:
-            self.value.insert(3, nn.Dropout(dropout))
+            self.value.insert(2, nn.Dropout(dropout))
 
     def build(self, width: int) -> None:
         """Make the convolutions."""
         inner = max(1, width // 2)
         self.query, self.key = nn.Conv2d(2 * width, inner, 1), nn.Conv2d(2 * width, inner, 1)
-        self.value = nn.Sequential(nn.Conv2d(width, inner, 1), nn.BatchNorm2d(inner), nn.ReLU(), nn.Conv2d(inner, 1, 1))
+        self.value = nn.Sequential(nn.Conv2d(width, inner, 1), nn.ReLU(), nn.Conv2d(inner, 1, 1))
 
     def shown(self, own: Tensor, other: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """Both images' features, scaled by their shares."""

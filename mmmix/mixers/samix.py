@@ -20,8 +20,8 @@ class SAMix(AutoMix, first=('alpha',)):
     their labels are 0.
 
     Deviations from the authors' code: those of :class:`AutoMix`, except that this block always sees the share; between
-    the two convolutions of the values are a batch norm and a ReLU, which is our reading. ``as_released=True`` rescales
-    masks to the share of the other draw.
+    the two convolutions of the values is a ReLU and nothing else, which is our reading: a batch norm would take out the
+    scale of a share that the whole batch has. ``as_released=True`` rescales masks to the share of the other draw.
 
     Raises:
         TypeError: If an argument is unknown, or the model does not train what a part learns.

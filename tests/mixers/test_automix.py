@@ -52,11 +52,11 @@ def gradients(model: Any, prefix: str = '') -> dict[str, Tensor | None]:
 # --------------------------------------------------------------------------------------------------- slow references
 
 
-def slow_mask(block: MixBlock, own: Tensor, other: Tensor, share: Tensor, size: int) -> Tensor:
+def slow_mask(block: Any, own: Tensor, other: Tensor, share: Tensor, size: int) -> Tensor:
     """The own masks place by place, in float64; upsampled to the nearest cell."""
     rows, columns = own.shape[2:]
-    weight, bias = block.query.weight.double()[:, :, 0, 0], block.query.bias.double()  # type: ignore[union-attr]
-    worth, start = block.value[0].weight.double()[0, :, 0, 0], block.value[0].bias.double()[0]  # type: ignore[union-attr]
+    weight, bias = block.query.weight.double()[:, :, 0, 0], block.query.bias.double()
+    worth, start = block.value[0].weight.double()[0, :, 0, 0], block.value[0].bias.double()[0]
     places = [(r, c) for r in range(rows) for c in range(columns)]
     masks = []
     for i in range(len(own)):
@@ -129,7 +129,7 @@ def test_the_losses_equal_slow_references(mode: str, monkeypatch: pytest.MonkeyP
         mixed = (mine * images.double() + (1 - mine) * images[mix.partner].double()).float()
         of_mixed = before.head(before.neck(before.backbone(mixed)))
         of_clean = before.neck(before.backbone(images))[-1] @ before.learned['automix'].clean_head.weight.T
-        of_block = teacher.head(teacher.neck(teacher.backbone(pasted))) if hasattr(teacher, 'neck') else None
+        of_block = teacher.head(teacher.neck(teacher.backbone(pasted)))
     ones = torch.ones(n)
     expected = {
         'loss': cross_entropy(of_mixed, mix.lam, mix.partner),
@@ -266,7 +266,7 @@ def test_the_teacher_moves_by_the_schedule_and_by_nothing_else(run_of_100: Any) 
     teacher = model.learned['automix'].teacher
     optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, weight_decay=0.1)
     expected = None
-    for iteration, momentum in ((0, None), (1, 0.9), (10, 0.9), (50, 0.945), (100, 0.99)):
+    for iteration, momentum in ((0, 0.0), (1, 0.9), (10, 0.9), (50, 0.945), (100, 0.99)):
         run_of_100(iteration)
         losses, _ = step(model, seed=iteration)
         student = [p.double().clone() for p in [*model.backbone.parameters(), *model.head.parameters()]]

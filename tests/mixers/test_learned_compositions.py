@@ -67,12 +67,14 @@ class AllHard:
 
 
 @pytest.mark.parametrize('name', COMPOSITIONS)
-def test_compositions_train(name: str) -> None:
+@pytest.mark.parametrize('kind', ['AutoMix', 'SAMix'])
+def test_compositions_train(name: str, kind: str) -> None:
     network, args, size = COMPOSITIONS[name]
     torch.manual_seed(0)
-    model = classifier(deepcopy(network), {**AUTOMIX, **args}).train()
+    model = classifier(deepcopy(network), {**args, 'type': f'mmmix.{kind}'}).train()
     model.hard_table = AllHard()
-    before = deepcopy(model.learned['automix'].block.state_dict())
+    block = model.learned[kind.lower()].block
+    before = deepcopy(block.state_dict())
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
     for seed in range(2):
         losses, mix = step(model, seed=seed, size=size)
@@ -81,8 +83,7 @@ def test_compositions_train(name: str) -> None:
         optimizer.zero_grad()
         total(losses).backward()
         optimizer.step()
-    after = model.learned['automix'].block.state_dict()
-    assert any(not torch.equal(value, before[key]) for key, value in after.items())
+    assert any(not torch.equal(value, before[key]) for key, value in block.state_dict().items())
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,9 @@ class MixClassifier(ImageClassifier):
         mixer runs, at which depth, and with ``lam_mode='batch'`` whether it mixes at all; ratios, places and partners
         stay each rank's own.
 
-        ``SwitchRecipeHook`` and ``EMAHook`` work as with ``ImageClassifier``. The uncertainty layer of a SUMix head is
-        the only thing in a checkpoint that a plain classifier does not know; it ignores it.
+        ``SwitchRecipeHook`` and ``EMAHook`` work as with ``ImageClassifier``. The uncertainty layer of a SUMix head
+        and what parts learn (``learned.*``) are all in a checkpoint that a plain classifier does not know; it ignores
+        them.
 
     Example:
         >>> import torch
