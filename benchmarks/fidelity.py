@@ -29,6 +29,7 @@ from fidelity_opencv import saliency
 from fidelity_page import markdown
 from fidelity_salience import fine_grained
 from mmengine.config import Config
+from mmengine.registry import Registry
 from mmpretrain.models.backbones.base_backbone import BaseBackbone
 from mmpretrain.models.classifiers import BaseClassifier
 from PIL import Image
@@ -54,13 +55,18 @@ def methods() -> Iterator[tuple[str, str]]:
     """Every method that is registered, by the section of the page and its name: all but networks and classifiers."""
     for registry in (BATCH_AUGMENTS, TASK_UTILS, TRANSFORMS, MODELS):
         registry.import_from_location()
-    yield from (('mixers', name) for name in BATCH_AUGMENTS.module_dict)
+
+    def ours(registry: Registry) -> Iterator[tuple[str, type]]:
+        # Whoever extends the package, as its tests do, registers methods of his own.
+        return ((name, kind) for name, kind in registry.module_dict.items() if kind.__module__.startswith('mmmix.'))
+
+    yield from (('mixers', name) for name, _ in ours(BATCH_AUGMENTS))
     kinds = dict(partners=Partners, guides=Guide, keeps=Keep, labels=Labels)
-    for name, part in TASK_UTILS.module_dict.items():
+    for name, part in ours(TASK_UTILS):
         yield next(section for section, kind in kinds.items() if issubclass(part, kind)), name
-    yield from (('keeps', name) for name in TRANSFORMS.module_dict)
+    yield from (('keeps', name) for name, _ in ours(TRANSFORMS))
     networks = BaseBackbone, BaseClassifier
-    yield from (('heads', name) for name, part in MODELS.module_dict.items() if not issubclass(part, networks))
+    yield from (('heads', name) for name, part in ours(MODELS) if not issubclass(part, networks))
 
 
 def given() -> list[Given]:
