@@ -10,6 +10,8 @@ import torch
 from mmpretrain.registry import BATCH_AUGMENTS
 from torch import Tensor, nn
 
+from mmmix.core import Part
+
 
 @dataclass(frozen=True)
 class Row:
@@ -114,7 +116,8 @@ class TinyHead(nn.Module):
 
 def network_for(mixer: Any) -> nn.Module:
     """A small network for a mixer to look at, with what its parts learn."""
-    learners = [part for part in mixer.parts() if part.learns is not None]
+    # Those that look with what they learn keep it up with the network before each step.
+    learners = [part for part in mixer.parts() if part.learns and type(part).begin_step is not Part.begin_step]
     if not learners:
         return TinyNet()
     network = TinyClassifier()
