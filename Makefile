@@ -6,7 +6,8 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 QUICKSTART := work_dirs/quickstart
-CONFIG := configs/quickstart/resnet_digits.py
+MIXED := configs/quickstart/resnet_few.py
+PLAIN := configs/quickstart/resnet_few_none.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -15,11 +16,12 @@ CONFIG := configs/quickstart/resnet_digits.py
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-quickstart: $(VENV)/.mmmix-quickstart  ## Train a small network with mixing on real digits, draw its curves and mixed batches
-	$(BIN)/python tools/train.py $(CONFIG) --work-dir $(QUICKSTART)
-	$(BIN)/python tools/browse_mix.py $(CONFIG) --checkpoint "$$(cat $(QUICKSTART)/last_checkpoint)" \
+quickstart: $(VENV)/.mmmix-quickstart  ## Train on sixty labels without mixing and with it; draw curves and mixed batches
+	$(BIN)/python tools/train.py $(PLAIN) --work-dir $(QUICKSTART)/plain
+	$(BIN)/python tools/train.py $(MIXED) --work-dir $(QUICKSTART)/mixed
+	$(BIN)/python tools/browse_mix.py $(MIXED) --checkpoint "$$(cat $(QUICKSTART)/mixed/last_checkpoint)" \
 		--output $(QUICKSTART)/mixed_batch.png
-	$(BIN)/python tools/plot_curves.py $(QUICKSTART) --output $(QUICKSTART)/curves.png
+	$(BIN)/python tools/plot_curves.py $(QUICKSTART)/plain $(QUICKSTART)/mixed --output $(QUICKSTART)/curves.png
 
 test: $(VENV)/.mmmix-dev  ## Run the fast tests
 	$(BIN)/python -m pytest -m 'not slow'
