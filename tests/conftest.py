@@ -1,4 +1,4 @@
-"""Every test starts from the same seed and on one thread, so that failures repeat."""
+"""Every test starts from the same seed, on one thread and outside of any run, so that failures repeat."""
 
 import gc
 from functools import cache
@@ -12,6 +12,7 @@ import yapf.yapflib.yapf_api
 yapf.yapflib.yapf_api.FormatCode = lambda text, **_: (text, True)
 
 import mmengine.config.utils  # noqa: E402
+from mmengine.logging import MessageHub  # noqa: E402
 
 # For each `mmpretrain::` in a config MMEngine reads the 85 metafiles of mmpretrain; they stay as they are.
 mmengine.config.utils.load = cache(mmengine.config.utils.load)
@@ -21,6 +22,8 @@ mmengine.config.utils.load = cache(mmengine.config.utils.load)
 def _repeatable() -> None:
     torch.manual_seed(0)
     torch.set_num_threads(1)
+    # An earlier test's run must not tell what iteration it is.
+    MessageHub.get_current_instance().runtime_info.clear()
 
 
 def pytest_collection_finish() -> None:
