@@ -9,8 +9,10 @@ import importlib
 import json
 import multiprocessing
 import os
+import re
 import signal
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -82,6 +84,8 @@ class Recorder:
     def __init__(self, coverage: object):
         self.coverage = coverage
         self.tests: dict[str, dict] = {}
+        #: Seconds that each shared fixture takes.
+        self.shared: dict[str, float] = {}
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
@@ -97,9 +101,11 @@ class Recorder:
         if fixturedef.scope == 'function':
             return (yield)
         self.coverage.switch_context(f'fixture {fixturedef.argname}')  # type: ignore[attr-defined]
+        begin = time.perf_counter()
         try:
             return (yield)
         finally:
+            self.shared[fixturedef.argname] = time.perf_counter() - begin
             name = os.environ.get('PYTEST_CURRENT_TEST', '').rsplit(' ', 1)[0]
             self.coverage.switch_context(name)  # type: ignore[attr-defined]
 
@@ -146,7 +152,10 @@ def record(folder: Path, files: list[str], scratch: Path) -> dict[str, dict]:
             for name, executed in by_context.items():
                 lines[name][str(Path(path).relative_to(folder))] = sorted(executed)
         for name, test in recorder.tests.items():
-            sources = [name, *(f'fixture {each}' for each in test.pop('fixtures'))]
+            fixtures = test.pop('fixtures')
+            # Whoever comes first alone pays for what is shared, but run alone each of them does.
+            test['alone'] = round(test['seconds'] + sum(recorder.shared.get(each, 0) for each in fixtures), 3)
+            sources = [name, *(f'fixture {each}' for each in fixtures)]
             paths = {path for source in sources for path in lines[source]}
             test['lines'] = {p: sorted({n for s in sources for n in lines[s].get(p, [])}) for p in sorted(paths)}
         found.write_text(json.dumps(recorder.tests), encoding='utf-8')
@@ -170,19 +179,28 @@ class Map:
     def __init__(self, folder: Path, store: Path):
         self.folder, self.store = folder, store
         self.kept: dict[str, dict] = json.loads(store.read_text(encoding='utf-8')) if store.exists() else {}
-        helpers = [p for p in (folder / 'tests').rglob('*.py') if not p.name.startswith('test_')]
-        own = ('mutants.py', 'mutations.py', 'covering.py')
-        self.helpers = self.digest(sorted(str(p.relative_to(folder)) for p in helpers if p.name not in own))
+        #: What tests import from each other, by the name of the module.
+        self.modules = {path.stem: path for path in (folder / 'tests').rglob('*.py')}
 
     def digest(self, paths: Collection[str], more: str = '') -> str:
         """A number for the content of files."""
         texts = [(self.folder / path).read_bytes() for path in paths if (self.folder / path).exists()]
         return hashlib.sha256(b'\0'.join([more.encode(), *texts])).hexdigest()[:16]
 
+    def helpers_of(self, file: str) -> list[str]:
+        """The files of tests that a file of tests imports, and what those import."""
+        found, todo = {'conftest'}, [Path(file).stem]
+        while todo:
+            path = self.modules.get(todo.pop())
+            named = set(re.findall(r'^(?:from|import) (\w+)', path.read_text(encoding='utf-8') if path else '', re.M))
+            todo += named & self.modules.keys() - found
+            found |= named & self.modules.keys()
+        return sorted(str(self.modules[name].relative_to(self.folder)) for name in found)
+
     def digest_of(self, file: str, tests: dict[str, dict]) -> str:
-        """A number for a file of tests and all that it executes in the rooms."""
+        """A number for a file of tests, what it imports from others, and all that it executes in the rooms."""
         paths = {path for test in tests.values() for path in test['lines']}
-        return self.digest([file, *sorted(paths)], self.helpers)
+        return self.digest([file, *self.helpers_of(file), *sorted(paths)])
 
     def renew(self, scratch: Path) -> None:
         """Run what changed."""
@@ -209,14 +227,14 @@ class Map:
         """All tests that pass."""
         return {n: test for kept in self.kept.values() for n, test in kept['tests'].items() if test['passed']}
 
-    def of(self, path: str, *lines: Collection[int]) -> dict[str, float]:
-        """The tests of the first of several sets of lines that any test executes, and their seconds."""
-        tests = [(name, test['seconds'], set(test['lines'].get(path, ()))) for name, test in self.tests().items()]
+    def of(self, path: str, *lines: Collection[int]) -> dict[str, dict]:
+        """The tests of the first of several sets of lines that any test executes."""
+        tests = [(name, test, set(test['lines'].get(path, ()))) for name, test in self.tests().items()]
         for each in lines:
-            if found := {name: seconds for name, seconds, executed in tests if executed.intersection(each)}:
+            if found := {name: test for name, test, executed in tests if executed.intersection(each)}:
                 return found
         return {}
 
-    def in_file(self, file: str) -> dict[str, float]:
-        """The tests of a file, and their seconds."""
-        return {name: test['seconds'] for name, test in self.tests().items() if name.startswith(f'{file}::')}
+    def in_file(self, file: str) -> dict[str, dict]:
+        """The tests of a file."""
+        return {name: test for name, test in self.tests().items() if name.startswith(f'{file}::')}

@@ -45,14 +45,14 @@ def chosen(mutant: Mutant, room: str, covering: Map, seconds: float) -> list[str
     folders = (f'tests/{room}/', f'tests/{room.split("/")[0]}/', f'mmmix/{room}/')
     turn = Counter[str]()
     order: dict[str, tuple[int, bool, int]] = {}
-    for name in sorted(found, key=lambda name: (found[name], name)):
+    for name in sorted(found, key=lambda name: (found[name]['alone'], name)):
         function = name.split('[')[0]
         order[name] = turn[function], not name.startswith(folders), len(order)
         turn[function] += 1
     names: list[str] = []
     total = 0.0
     for name in sorted(order, key=lambda name: order[name]):
-        if (total := total + found[name]) > seconds and names:
+        if (total := total + found[name]['seconds']) > seconds and names:
             break
         names.append(name)
     return names

@@ -138,7 +138,7 @@ def test_the_old_best_goes_after_the_new_one_is_there(tmp_path: Path, monkeypatc
 
 def test_what_a_kill_left_half_written_goes_when_the_run_goes_on(tmp_path: Path) -> None:
     run(tmp_path, 1)
-    left = [tmp_path / f'.{name}.writing' for name in ('epoch_2.pth', 'last_checkpoint')]
+    left = [tmp_path / f'.{name}.writing' for name in ('epoch_9.pth', 'best_accuracy_epoch_1.pth')]
     for path in left:
         path.write_bytes(b'half')
     run(tmp_path, 2)

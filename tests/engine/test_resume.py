@@ -11,6 +11,7 @@ import torch
 from hard_runs import PACK, Spy, config, greys, train
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch.utils.data import DataLoader
 
 from mmmix.engine.random_states import RandomState
 from mmmix.engine.seeded_loading import SeededBatches, SeededFetch, SeededIndices
@@ -222,11 +223,30 @@ def test_fresh_states_follow_from_their_key_and_move_nothing() -> None:
     assert not np.array_equal(states[0].numpy[1], states[2].numpy[1])
 
 
-def test_draws_of_a_batch_follow_from_its_number() -> None:
-    class Drawing:
-        def __getitem__(self, i: int) -> tuple:
-            return i, float(torch.rand(())), float(NUMPY.random()), random.random()
+class Drawing:
+    """Three samples that draw from each generator."""
 
+    def __len__(self) -> int:
+        return 3
+
+    def __getitem__(self, i: int) -> tuple:
+        return i, float(torch.rand(())), float(NUMPY.random()), random.random()
+
+
+def test_draws_of_a_batch_do_not_follow_from_who_loads_it() -> None:
+    found = []
+    for workers in (0, 1, 2):
+        torch.manual_seed(workers)  # workers are seeded from here
+        dataset: Any = Drawing()
+        dataset.__getitems__ = SeededFetch(dataset)
+        batches: Any = SeededBatches([[0, 1], [2, 0], [1, 2]], seed=4)
+        loader = DataLoader(dataset, batch_sampler=batches, num_workers=workers, collate_fn=list)
+        found.append([row for _ in range(2) for batch in loader for row in batch])
+    assert found[0] == found[1] == found[2]
+    assert all(len({row[k] for row in found[0]}) == 12 for k in (1, 2, 3)), 'no draw is there twice'
+
+
+def test_draws_of_a_batch_follow_from_its_number() -> None:
     batches = list(SeededBatches([[0, 1], [1, 0], [0, 1]], seed=4))
     assert [batch.key for batch in batches] == [(4, 0, 0), (4, 0, 1), (4, 0, 2)]
     fetch = SeededFetch(Drawing())
