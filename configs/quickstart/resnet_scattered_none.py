@@ -1,4 +1,4 @@
-# The small network on four hundred scattered digits, without mixing: what benchmarks/scattered_accuracy.py changes.
+# The small network on six hundred scattered digits, without mixing: what benchmarks/scattered_accuracy.py changes.
 _base_ = [
     '../_base_/models/resnet_small.py',
     '../_base_/datasets/scattered_digits.py',

@@ -16,7 +16,7 @@ test_pipeline = [dict(type='PackInputs')]
 train_dataloader = dict(
     batch_size=40,
     num_workers=0,
-    dataset=dict(type='mmmix.ScatteredDigits', split='train', indices=400, pipeline=train_pipeline),
+    dataset=dict(type='mmmix.ScatteredDigits', split='train', indices=600, pipeline=train_pipeline),
     sampler=dict(type='DefaultSampler', shuffle=True),
 )
 val_dataloader = dict(
