@@ -1,19 +1,19 @@
 """Real digits somewhere on a cluttered canvas, of which it is known where they are."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
-from mmpretrain.datasets import BaseDataset
 
 from ..core import check
-from ..core.fields import choice, whole
+from ..core.fields import whole
 from ..registry import DATASETS
-from .digits import digits_of, enlarged
+from .digits import Digits, digits_of, enlarged
 
 
 @DATASETS.register_module()
-class ScatteredDigits(BaseDataset):
+class ScatteredDigits(Digits):
     """Real digits of any place, size and colour among pieces of other digits, and the truth about where they are.
 
     An object somewhere in a larger picture, so that an area of it says little about how much of the object it shows:
@@ -36,16 +36,7 @@ class ScatteredDigits(BaseDataset):
         clutter (int): How many pieces of other digits lie around it. Defaults to 3.
         scenes (int): In how many scenes every digit is. Defaults to 1.
         seed (int): Which places, sizes and pieces. Defaults to 0.
-        metainfo (dict, optional): Meta information, such as other names for the classes. Defaults to None.
-        indices (int | Sequence[int], optional): Use only these scenes of the split, or the first so many. Defaults
-            to None, which means all.
-        serialize_data (bool): Whether workers share the images in serialized form. Defaults to True.
-        pipeline (Sequence): Transforms, or configs of transforms; the first one finds the image under ``img``
-            and the label under ``gt_label``. Defaults to an empty tuple.
-        test_mode (bool): Whether a failing transform is an error instead of a reason to take another image.
-            Defaults to False.
-        lazy_init (bool): Whether to load the images at first use instead of now. Defaults to False.
-        max_refetch (int): How many other images to try in place of a failing one. Defaults to 1000.
+        **kwargs: As :class:`Digits` takes them.
 
     Raises:
         ValueError: If an argument is out of range, or the largest digit is larger than the canvas.
@@ -61,8 +52,6 @@ class ScatteredDigits(BaseDataset):
         True
     """
 
-    METAINFO = {'classes': tuple('0123456789')}  # noqa: RUF012 (mmengine copies it for each data set)
-
     def __init__(
         self,
         split: str = 'train',
@@ -71,38 +60,22 @@ class ScatteredDigits(BaseDataset):
         clutter: int = 3,
         scenes: int = 1,
         seed: int = 0,
-        metainfo: dict | None = None,
-        indices: int | Sequence[int] | None = None,
-        serialize_data: bool = True,
-        pipeline: Sequence = (),
-        test_mode: bool = False,
-        lazy_init: bool = False,
-        max_refetch: int = 1000,
+        **kwargs: Any,
     ) -> None:
-        self.split, self.size, self.digit, self.clutter, self.scenes, self.seed = check(
+        size, self.digit, self.clutter, self.scenes, self.seed = check(
             self,
-            split=(split, choice('train', 'test')),
             size=(size, whole(default=32, least=1)),
             digit=(digit, whole(default=16, least=4)),
             clutter=(clutter, whole(default=3, least=0)),
             scenes=(scenes, whole(default=1, least=1)),
             seed=(seed, whole(default=0, least=0)),
         )
-        if self.digit * 3 // 2 > self.size:
+        if self.digit * 3 // 2 > size:
             raise ValueError(
                 f'ScatteredDigits: digits of up to {self.digit * 3 // 2} pixels have no room on a canvas of '
-                f'size={self.size}: set `digit` to at most {(2 * self.size + 1) // 3}, or a larger `size`.'
+                f'size={size}: set `digit` to at most {(2 * size + 1) // 3}, or a larger `size`.'
             )
-        super().__init__(
-            ann_file='',
-            metainfo=metainfo,
-            indices=indices,
-            serialize_data=serialize_data,
-            pipeline=pipeline,
-            test_mode=test_mode,
-            lazy_init=lazy_init,
-            max_refetch=max_refetch,
-        )
+        super().__init__(split, size, **kwargs)
 
     def load_data_list(self) -> list[dict]:
         """Make the scenes of the split.
@@ -152,7 +125,7 @@ class ScatteredDigits(BaseDataset):
             list[str]: Lines for ``repr``.
         """
         sides = f'{self.digit} to {self.digit * 3 // 2}'
-        return [f'Split: \t{self.split}', f'Size: \t{self.size}', f'Digits: \t{sides}', f'Clutter: \t{self.clutter}']
+        return [*super().extra_repr(), f'Digits: \t{sides}', f'Clutter: \t{self.clutter}']
 
 
 def _below(limit: int, draw: Iterator[float]) -> int:

@@ -1,14 +1,38 @@
-"""How all ranks come to one table of hard samples, and how outcomes come to the host without anybody waiting."""
+"""How all ranks come to one table of samples, and how outcomes come to the host without anybody waiting."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 import torch
 from mmengine import dist
 from torch import Tensor
 
 from ..ops.devices import Arriving
-from .hard_sample_table import HardSampleTable
+
+
+class SampleTable(Protocol):
+    """A table of one row per training sample.
+
+    Attributes:
+        outcome: What one observation of one sample is like: a tensor of its shape and dtype, whole numbers or bool.
+    """
+
+    outcome: Tensor
+
+    def __len__(self) -> int: ...
+
+    def update(self, sample_idx: Tensor, outcomes: Tensor) -> None:
+        """Take in observations, in order."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """All of it, in copies."""
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Take over what :meth:`state_dict` gave."""
+
+
+T = TypeVar('T', bound=SampleTable)
 
 
 @dataclass
@@ -18,7 +42,7 @@ class Outcomes:
     Attributes:
         iteration (int): When.
         idx (Tensor): ``(n,)`` indices of samples, negative for those that must not be counted.
-        outcome (Arriving): ``(n,)`` 0 a hit, 1 a miss, -1 not known.
+        outcome (Arriving): ``(n, ...)`` what was seen; its first number is negative where nothing is known.
     """
 
     iteration: int
@@ -31,29 +55,30 @@ class Outcomes:
         return cls(iteration, idx, Arriving(outcome))
 
     def known(self) -> tuple[Tensor, Tensor]:
-        """Indices of the samples to count, and whether each was missed; waits for what is still on its way."""
+        """Indices of the samples to count, and what was seen of each; waits for what is still on its way."""
         outcome = self.outcome.known()
-        rows = (self.idx >= 0) & (outcome >= 0)
-        return self.idx[rows], outcome[rows] > 0
+        rows = (self.idx >= 0) & (outcome.reshape(len(self.idx), -1)[:, 0] >= 0)
+        return self.idx[rows], outcome[rows]
 
 
-class SharedTable:
-    """A table of hard samples that each rank counts into by itself, and that all ranks agree on now and then.
+class SharedTable(Generic[T]):
+    """A table of samples that each rank counts into by itself, and that all ranks agree on now and then.
 
     Args:
-        table (HardSampleTable): The table of this rank.
+        table (SampleTable): The table of this rank.
     """
 
-    def __init__(self, table: HardSampleTable):
+    def __init__(self, table: T):
         self.table = table
         #: The state of the last agreement: what a checkpoint saves.
         self.agreed = table.state_dict()
         self._log: list[tuple[int, Tensor, Tensor]] = []
 
-    def count(self, iteration: int, idx: Tensor, missed: Tensor) -> None:
-        """Count what this rank saw in an iteration: ``(n,)`` indices, and whether each was missed."""
-        self.table.update(idx, missed)
-        self._log.append((iteration, idx, missed))
+    def count(self, iteration: int, idx: Tensor, outcome: Tensor) -> None:
+        """Count what this rank saw in an iteration: ``(n,)`` indices, and ``(n, ...)`` what was seen of each."""
+        self.table.update(idx, outcome)
+        if dist.get_world_size() > 1:
+            self._log.append((iteration, idx, outcome))
 
     def load(self, state: dict[str, Tensor]) -> None:
         """Take over a saved state, which all ranks have in common."""
@@ -61,20 +86,31 @@ class SharedTable:
         self.agreed = self.table.state_dict()
 
     def agree(self) -> None:
-        """Apply what all ranks saw since they last agreed, in one order, and renew the bound of what is hard."""
+        """Apply what all ranks saw since they last agreed, in one order."""
         if dist.get_world_size() > 1:
-            seen = in_one_order(gathered(as_rows(self._log)))
+            like = self.table.outcome
+            seen = in_one_order(gathered(as_rows(self._log, like.numel())))
             self.table.load_state_dict(self.agreed)
-            self.table.update(seen[:, 1], seen[:, 2] > 0)
-        self.table.refresh()
+            self.table.update(seen[:, 1], seen[:, 2:].reshape(-1, *like.shape).to(like.dtype))
         self._log = []
         self.agreed = self.table.state_dict()
 
 
-def as_rows(log: Sequence[tuple[int, Tensor, Tensor]]) -> Tensor:
-    """What a rank saw, as rows of iteration, index and miss, ``(n, 3)``."""
-    parts = [torch.stack([torch.full_like(idx, i), idx, missed.long()], 1) for i, idx, missed in log]
-    return torch.cat(parts) if parts else torch.zeros(0, 3, dtype=torch.long)
+def as_rows(log: Sequence[tuple[int, Tensor, Tensor]], width: int = 1) -> Tensor:
+    """What a rank saw, as rows of iteration, index and outcome.
+
+    Args:
+        log (Sequence[tuple[int, Tensor, Tensor]]): Iterations with ``(n,)`` indices and ``(n, ...)`` outcomes.
+        width (int): How many numbers an outcome has. Defaults to 1.
+
+    Returns:
+        Tensor: ``(n, 2 + width)``, int64.
+    """
+    parts = [
+        torch.cat([torch.stack([torch.full_like(idx, i), idx], 1), outcome.reshape(len(idx), width).long()], 1)
+        for i, idx, outcome in log
+    ]
+    return torch.cat(parts) if parts else torch.zeros(0, 2 + width, dtype=torch.long)
 
 
 def gathered(rows: Tensor) -> list[Tensor]:
@@ -90,7 +126,7 @@ def in_one_order(of_ranks: Sequence[Tensor]) -> Tensor:
     """What all ranks saw, iteration by iteration and rank by rank: equal for everybody who puts it together.
 
     Args:
-        of_ranks (Sequence[Tensor]): ``(n, 3)`` rows of iteration, index and miss of each rank.
+        of_ranks (Sequence[Tensor]): ``(n, 2 + width)`` rows of iteration, index and outcome of each rank.
 
     Example:
         >>> import torch

@@ -46,6 +46,8 @@ class HardSampleTable:
         self.seen = torch.zeros(length)
         self.missed = torch.zeros(length)
         self.bound = float('inf')
+        #: An observation is a hit or a miss.
+        self.outcome = torch.zeros((), dtype=torch.bool)
         #: Whether partners may be drawn by it yet; the hook opens it after its warm-up.
         self.active = True
 
@@ -64,13 +66,9 @@ class HardSampleTable:
         """
         idx = torch.as_tensor(sample_idx, dtype=torch.long)
         miss = torch.as_tensor(missed).to(self.missed.dtype)
+        check_indices(idx, len(self))
         if len(idx) == 0:
             return
-        if int(idx.min()) < 0 or int(idx.max()) >= len(self):
-            raise ValueError(
-                f'Sample indices run from {int(idx.min())} to {int(idx.max())}, but the table has {len(self)} rows: '
-                'indices must be those of the training set.'
-            )
         for rows in _rounds(idx):
             at = idx[rows]
             self.seen[at] = self.momentum * self.seen[at] + 1
@@ -120,6 +118,23 @@ class HardSampleTable:
         self.seen = state['seen'].detach().cpu().float().clone()
         self.missed = state['missed'].detach().cpu().float().clone()
         self.refresh()
+
+
+def check_indices(idx: Tensor, length: int) -> None:
+    """Refuse indices of samples that are none of the training set.
+
+    Args:
+        idx (Tensor): ``(n,)``, perhaps none.
+        length (int): How many samples there are.
+
+    Raises:
+        ValueError: If one is out of range.
+    """
+    if len(idx) and (int(idx.min()) < 0 or int(idx.max()) >= length):
+        raise ValueError(
+            f'Sample indices run from {int(idx.min())} to {int(idx.max())}, but the table has {length} rows: '
+            'indices must be those of the training set.'
+        )
 
 
 def check_table(owner: Any, momentum: float, fraction: float, min_hardness: float) -> tuple[float, ...]:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..core import check
 from ..core.fields import whole
+from .hard_sample_table import check_indices
 
 
 class PredictionTable:
@@ -44,6 +45,8 @@ class PredictionTable:
         self.classes = torch.zeros(length, self.top, dtype=torch.int16)
         self.bits = torch.zeros(length, self.top, dtype=torch.int16)
         self.seen = torch.zeros(length, dtype=torch.bool)
+        #: An observation is what :meth:`compact` gives.
+        self.outcome = torch.zeros(2, self.top, dtype=torch.int16)
 
     def __len__(self) -> int:
         return len(self.seen)
@@ -78,13 +81,9 @@ class PredictionTable:
             ValueError: If an index is none of the training set.
         """
         idx = torch.as_tensor(sample_idx, dtype=torch.long)
+        check_indices(idx, len(self))
         if len(idx) == 0:
             return
-        if int(idx.min()) < 0 or int(idx.max()) >= len(self):
-            raise ValueError(
-                f'Sample indices run from {int(idx.min())} to {int(idx.max())}, but the table has {len(self)} rows: '
-                'indices must be those of the training set.'
-            )
         order = idx.argsort(stable=True)
         ordered = idx[order]
         last = order[torch.cat([ordered[1:] != ordered[:-1], torch.ones(1, dtype=torch.bool)])]

@@ -72,11 +72,6 @@ def find_test_pipeline(config: Mapping, *loaders: Any) -> Any:
     )
 
 
-def scan(model: Any, loader: DataLoader, pipeline: Any) -> tuple[Tensor, Tensor]:
-    """Indices of this rank's part of the training set, ``(n,)``, and which are misclassified; see :func:`look`."""
-    return look(model, loader, pipeline, lambda logits, labels: logits.argmax(1) != labels)
-
-
 def look(
     model: Any, loader: DataLoader, pipeline: Any, found: Callable[[Tensor, Tensor], Tensor]
 ) -> tuple[Tensor, Tensor]:

@@ -1,15 +1,12 @@
 """The memory of hard samples on two ranks: one table, no sample counted twice, and no hang when a rank dies."""
 
-import os
-import signal
-import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
+from ranks import launched
 
 from mmmix.engine.agreement import as_rows, in_one_order
 
@@ -17,25 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def start(work_dir: Path, *args: str) -> subprocess.CompletedProcess:
-    with socket.socket() as probe:
-        probe.bind(('', 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2', f'--master_port={port}']
-    environment = {**os.environ, 'PYTHONPATH': f'{ROOT}{os.pathsep}{ROOT / "tests"}', 'OMP_NUM_THREADS': '1'}
-    process = subprocess.Popen(
-        [*command, str(ROOT / 'tests/hard_runs.py'), str(work_dir), *args],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        output, _ = process.communicate(timeout=200)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        raise
-    return subprocess.CompletedProcess(command, process.returncode, output)
+    return launched('hard_runs.py', work_dir, *args)
 
 
 def test_what_the_ranks_saw_comes_into_one_order() -> None:

@@ -1,9 +1,5 @@
 """``clean_pass='memory'``: predictions of unmixed samples are remembered, agreed on and saved."""
 
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +7,7 @@ import torch
 from hard_runs import unwrapped
 from networks import SUMIX, classifier, data
 from prediction_runs import HOOKS, remembering, train
+from ranks import launched
 from torch import Tensor
 
 from mmmix import sumix_terms
@@ -139,19 +136,8 @@ def test_nothing_seen_is_a_warning_that_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_two_ranks_agree(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(('', 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2', f'--master_port={port}']
-    environment = {**os.environ, 'PYTHONPATH': f'{ROOT}{os.pathsep}{ROOT / "tests"}', 'OMP_NUM_THREADS': '1'}
-    done = subprocess.run(
-        [*command, str(ROOT / 'tests/prediction_runs.py'), str(tmp_path), '41'],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    done = launched('prediction_runs.py', tmp_path, 41)
+    assert done.returncode == 0, done.stdout[-3000:]
     one, two = (torch.load(tmp_path / f'rank{rank}.pt', weights_only=True) for rank in (0, 1))
     for epoch in (1, 2, 3):
         assert all(torch.equal(one['tables'][epoch][name], two['tables'][epoch][name]) for name in ('seen', 'bits'))

@@ -16,7 +16,7 @@ from mmmix import MixVisualizationHook
 from mmmix.engine import HardSampleTable
 from mmmix.engine.agreement import SharedTable
 from mmmix.engine.sampling import iterations_per_pass
-from mmmix.engine.training_scan import scan
+from mmmix.engine.training_scan import look
 
 
 @pytest.mark.parametrize(('seen', 'hard'), [(1, 1), (2, 1), (7, 1), (8, 2), (12, 2), (13, 3), (20, 4)])
@@ -71,7 +71,7 @@ def test_a_scan_knows_every_sample_and_looks_at_it_as_in_a_test(monkeypatch: pyt
     monkeypatch.setattr(model.data_preprocessor, 'forward', noted)
     dataset: Any = DATASETS.build(greys(10, pipeline=PACK))
     loader: Any = DataLoader(dataset, batch_size=4, collate_fn=pseudo_collate)
-    idx, missed = scan(model, loader, Compose(PACK))
+    idx, missed = look(model, loader, Compose(PACK), lambda logits, labels: logits.argmax(1) != labels)
     assert idx.tolist() == list(range(10)) and missed.dtype == torch.bool and len(missed) == 10
     assert modes == [False] * 3
 

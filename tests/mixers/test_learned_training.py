@@ -1,9 +1,5 @@
 """Learned masks in training: they come to follow the share, ranks agree, and MMEngine's runner shows the teacher."""
 
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +9,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from mmpretrain.structures import DataSample
 from networks import RESNET, classifier
+from ranks import two_ranks
 
 from mmmix import Digits
 
@@ -68,27 +65,8 @@ def test_the_mask_comes_to_follow_the_share(name: str, args: dict[str, Any], rat
 @pytest.mark.slow
 def test_two_ranks_agree(tmp_path: Path) -> None:
     """Student, teacher, block and clean head are the same on both, also after steps that another mixer mixed."""
-    with socket.socket() as probe:
-        probe.bind(('', 0))
-        port = str(probe.getsockname()[1])
-    environment = {**os.environ, 'PYTHONPATH': f'{ROOT}{os.pathsep}{ROOT / "tests"}', 'OMP_NUM_THREADS': '1'}
     files = [tmp_path / f'{rank}.pth' for rank in range(2)]
-    ranks = [
-        subprocess.Popen(
-            [sys.executable, str(ROOT / 'tests/learned_runs.py'), str(file), str(rank), port],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank, file in enumerate(files)
-    ]
-    try:
-        said = [process.communicate(timeout=200)[0] for process in ranks]
-    finally:
-        for process in ranks:
-            process.kill()
-    assert [process.returncode for process in ranks] == [0, 0], said
+    two_ranks('learned_runs.py', files, 200)
     one, two = (torch.load(file) for file in files)
     assert int(one['steps']) == int(two['steps']) == 4
     assert all(torch.equal(value, two[name]) for name, value in one.items())

@@ -1,10 +1,6 @@
 """Ranks that must run as many passes as each other toss the coins of a batch alike, and nothing else."""
 
 import json
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +10,7 @@ import torch
 from coin_runs import SCENES, passes
 from mmengine.logging import MessageHub
 from networks import GUIDED, RESNET, SUMIX, classifier
+from ranks import two_ranks
 
 from mmmix.models.classifiers import coins
 from mmmix.models.classifiers.coins import CommonCoins, looks_at_model
@@ -24,27 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.slow
 def test_two_ranks_run_as_many_collectives(tmp_path: Path) -> None:
     """They wait for each other in every pass: with coins of their own one would wait for good, or until a timeout."""
-    with socket.socket() as probe:
-        probe.bind(('', 0))
-        port = str(probe.getsockname()[1])
-    environment = {**os.environ, 'PYTHONPATH': f'{ROOT}{os.pathsep}{ROOT / "tests"}', 'OMP_NUM_THREADS': '1'}
     files = [tmp_path / f'{rank}.json' for rank in range(2)]
-    ranks = [
-        subprocess.Popen(
-            [sys.executable, str(ROOT / 'tests/coin_runs.py'), str(file), str(rank), port],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank, file in enumerate(files)
-    ]
-    try:
-        said = [process.communicate(timeout=90)[0] for process in ranks]
-    finally:
-        for process in ranks:
-            process.kill()
-    assert [process.returncode for process in ranks] == [0, 0], said
+    two_ranks('coin_runs.py', files, 90)
     one, two = (json.loads(file.read_text()) for file in files)
     for scene in SCENES:
         assert one[scene]['passes'] == two[scene]['passes'], scene

@@ -1,11 +1,10 @@
 """The hook that remembers which training samples keep being misclassified."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from mmengine import dist
-from mmengine.hooks import Hook
-from mmengine.runner import IterBasedTrainLoop
 from torch import Tensor
 
 from ...core import check
@@ -13,20 +12,16 @@ from ...core.fields import whole
 from ...models import MixClassifier
 from ...partners import HardPool
 from ...registry import HOOKS
-from ..agreement import Outcomes, SharedTable
 from ..hard_sample_table import HardSampleTable, check_table
-from ..sample_identity import identify_samples
-from ..sampling import iterations_per_pass, not_padding
-from ..training_scan import find_test_pipeline, scan
-from .model_of import model_of
-from .saving import come_before_saving, saves_after_iteration
+from ..sampling import not_padding
+from .sample_memory_hook import SampleMemoryHook, by_iterations, length_of_pass
 
 #: Hardness from 0 to 1 is counted in so many bins.
 BINS = 20
 
 
 @HOOKS.register_module()
-class HardSampleHook(Hook):
+class HardSampleHook(SampleMemoryHook):
     """Remember how often each training sample was misclassified, for :class:`mmmix.HardPool` and for whoever asks.
 
     `HardMix: Considering Difficult Examples in Mixed Sample Data Augmentation
@@ -79,6 +74,8 @@ class HardSampleHook(Hook):
         >>> hook = HardSampleHook(fraction=0.2)
     """
 
+    remembers = 'hard-sample table'
+
     def __init__(
         self,
         momentum: float = 0.9,
@@ -88,104 +85,62 @@ class HardSampleHook(Hook):
         scan_interval: int = 0,
         priority: str = 'NORMAL',
     ):
-        self.warmup_epochs, self.scan_interval = check(
-            self,
-            warmup_epochs=(warmup_epochs, whole(least=0, like=1)),
-            scan_interval=(scan_interval, whole(least=0, like=1)),
-        )
+        super().__init__(scan_interval, priority)
+        (self.warmup_epochs,) = check(self, warmup_epochs=(warmup_epochs, whole(least=0, like=1)))
         self.table_args = check_table(self, momentum, fraction, min_hardness)
-        self.priority = priority
         #: Iterations done and counts of hardness in ``BINS`` equal bins, at each agreement.
         self.history: list[tuple[int, Tensor]] = []
-        self._shared: SharedTable | None = None
-        self._pending: Outcomes | None = None
-        self._pipeline: Any = None
 
     @property
     def table(self) -> HardSampleTable:
         """The memory: one row per index that the sampler draws."""
         return self._memory.table
 
-    @property
-    def _memory(self) -> SharedTable:
-        if self._shared is None:
-            raise RuntimeError('HardSampleHook has no table yet: it makes one when training begins.')
-        return self._shared
+    def make_table(self, length: int, model: MixClassifier) -> HardSampleTable:
+        """An empty table; see :class:`SampleMemoryHook`."""
+        return HardSampleTable(length, *self.table_args)
 
-    # ------------------------------------------------------------------------------------------------------ setting up
-
-    def before_run(self, runner) -> None:
-        """Make the table for the training set, and show it to the model."""
-        if isinstance(runner._train_loop, (dict, type(None))):
-            return  # a test or a validation: nothing is trained
-        model = self._model(runner)
-        come_before_saving(self, runner, 'finish its table')
-        if self.scan_interval:
-            built = [getattr(loop, 'dataloader', None) for loop in (runner._val_loop, runner._test_loop)]
-            self._pipeline = find_test_pipeline(runner.cfg, *built)
-        length = len(runner.train_dataloader.dataset)
-        known = self._shared is not None and len(self.table) == length
-        self._shared = SharedTable(self.table if known else HardSampleTable(length, *self.table_args))
-        identify_samples(runner.train_loop)
+    def show(self, model: MixClassifier) -> None:
+        """Let pools ask it, and the classifier say what it missed."""
         model.hard_table = self.table
 
-    def before_train(self, runner) -> None:
+    # --------------------------------------------------------------------------------------------------------- warm-up
+
+    def before_train(self, runner: Any) -> None:
         """Open the pools if the run is resumed after the warm-up."""
-        self._open_pools(runner, runner.iter)
+        self.after_pass(runner, runner.iter)
 
-    def before_train_epoch(self, runner) -> None:
+    def before_train_epoch(self, runner: Any) -> None:
         """Open the pools once the warm-up is over."""
-        self._open_pools(runner, runner.iter)
+        self.after_pass(runner, runner.iter)
 
-    def _open_pools(self, runner, iterations: int) -> None:
-        passes = iterations // _length_of_pass(runner) if _by_iterations(runner) else runner.epoch
+    def after_pass(self, runner: Any, iterations: int) -> None:
+        """Open the pools once the warm-up is over."""
+        passes = iterations // length_of_pass(runner) if by_iterations(runner) else runner.epoch
         self.table.active = passes >= self.warmup_epochs
 
     # ------------------------------------------------------------------------------------------------------- observing
 
-    def after_train_iter(self, runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Send this iteration's predictions on their way, and count those of the last one, which have arrived."""
-        self._count_pending()
-        model = self._model(runner)
-        observed, model.observed = model.observed, None
-        if observed is not None:
-            sample_idx, outcome = observed
-            idx = torch.tensor(sample_idx)
-            idx[~not_padding(runner.train_dataloader, batch_idx, len(idx), dist.get_rank(), dist.get_world_size())] = -1
-            self._pending = Outcomes.sent(runner.iter, idx, outcome)
-        if not _by_iterations(runner):
-            return
-        if (runner.iter + 1) % _length_of_pass(runner) == 0:
-            self._finish_pass(runner, runner.iter + 1)
-            self._open_pools(runner, runner.iter + 1)
-        elif saves_after_iteration(runner):
-            self._agree()
+    def taken(self, model: MixClassifier) -> tuple[Sequence[int], Tensor] | None:
+        """The outcomes of an iteration."""
+        found, model.observed = model.observed, None
+        return found
 
-    def after_train_epoch(self, runner) -> None:
-        """Let all ranks agree on one table, renew the bound of what is hard, and log."""
-        if _by_iterations(runner):
-            self._agree()
-        else:
-            self._finish_pass(runner, runner.iter)
+    def counted(self, runner: Any, batch_idx: int, idx: Tensor) -> Tensor:
+        """Samples that the sampler repeats only to even out the ranks are not counted."""
+        own = not_padding(runner.train_dataloader, batch_idx, len(idx), dist.get_rank(), dist.get_world_size())
+        return torch.where(own, idx, -1)
 
-    def _count_pending(self) -> None:
-        pending, self._pending = self._pending, None
-        if pending is not None:
-            self._memory.count(pending.iteration, *pending.known())
-
-    # -------------------------------------------------------------------------------------------------------- agreeing
+    def looked(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Which samples are misclassified."""
+        return logits.argmax(1) != labels
 
     def _agree(self) -> None:
-        self._count_pending()
-        self._memory.agree()
+        super()._agree()
+        self.table.refresh()
 
-    def _finish_pass(self, runner, iterations: int) -> None:
-        self._count_pending()
-        model = self._model(runner)
-        passes = iterations // _length_of_pass(runner) if _by_iterations(runner) else runner.epoch + 1
-        if self.scan_interval and passes % self.scan_interval == 0:
-            self._memory.count(iterations, *scan(model, runner.train_dataloader, self._pipeline))
-        self._memory.agree()
+    def report(self, runner: Any, model: MixClassifier, iterations: int) -> None:
+        """Say how hard samples are, and how many of them pools hold."""
         hardness = self.table.hardness()[self.table.seen > 0]
         if len(hardness) == 0:
             runner.logger.warning(
@@ -220,27 +175,11 @@ class HardSampleHook(Hook):
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Take the table out of the checkpoint that a run resumes from."""
-        if self._shared is None or not runner._resume:
-            return
-        saved = checkpoint.get('hard_samples')
+        saved = self.saved(runner, checkpoint, 'hard_samples')
         if saved is None:
-            runner.logger.warning('The checkpoint holds no hard-sample table: the memory of hard samples starts empty.')
             return
         self._memory.load(saved)
         self.history = [
             (int(iterations), counts.cpu())
             for iterations, counts in zip(saved['iterations'], saved['histogram'], strict=True)
         ]
-
-    @staticmethod
-    def _model(runner) -> MixClassifier:
-        return model_of(runner, 'HardSampleHook needs predictions on clean images')
-
-
-def _by_iterations(runner) -> bool:
-    """Whether the loop counts iterations and knows no epochs."""
-    return isinstance(runner.train_loop, IterBasedTrainLoop)
-
-
-def _length_of_pass(runner) -> int:
-    return iterations_per_pass(runner.train_dataloader, dist.get_world_size())
