@@ -39,7 +39,7 @@ format: $(VENV)/.mmmix-dev  ## Bring the code into style
 	$(BIN)/python -m ruff check --fix
 	$(BIN)/python -m ruff format
 
-mutants: $(VENV)/.mmmix-dev  ## Put small faults into the package and count those that the tests find (half an hour)
+mutants: $(VENV)/.mmmix-dev  ## Put small faults into the package, count those that the tests find (hours)
 	$(BIN)/python tests/mutants.py
 
 bench: $(VENV)/.mmmix-bench  ## Time every mixer beside its peers; renews the table in benchmarks/README.md

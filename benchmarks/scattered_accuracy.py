@@ -12,7 +12,6 @@ A stopped command goes on where it was.
 
 import argparse
 import logging
-import statistics
 import tempfile
 import time
 import warnings
@@ -25,7 +24,7 @@ from label_truth_networks import CONFIG, ROOT, read
 from mmengine.config import Config
 from mmengine.runner import Runner
 from small_data_arms import GRADIENT, HARD, Arm, spared, sumix
-from small_data_tables import draw, shown, summary
+from small_data_tables import COLUMNS, arm_row, draw, summary
 
 from mmmix.compat import register_config_scope
 from mmmix.evaluation.calibration import expected_calibration_error
@@ -119,27 +118,12 @@ def page(path: Path, setting: dict[str, Any], runs: list[dict[str, Any]]) -> Non
     """Write the arms into the results, the page and the picture beside them."""
     arms = summary(ARMS, runs)
     write_json(path, {'setting': setting, 'arms': arms, 'runs': runs})
-    rows = []
-    for arm in arms:
-        spread = f' ± {statistics.stdev(arm["top1"]):.2f}' if len(arm['seeds']) > 1 else ''
-        rows.append(
-            [
-                arm['arm'],
-                arm['base'],
-                len(arm['seeds']),
-                f'{statistics.mean(arm["top1"]):.2f}{spread}',
-                shown(arm.get('top1_difference'), 2),
-                f'{statistics.mean(arm["nll"]):.3f}',
-                shown(arm.get('nll_difference'), 3),
-                f'{statistics.mean(arm["ece"]):.1f}',
-            ]
-        )
     text = BEGIN.format(
         claim=claim_of(arms),
         labels=setting['labels'],
         epochs=setting['epochs'],
         config=setting['config'],
-        table=table(['arm', 'base', 'seeds', 'top-1', 'difference', 'NLL', 'difference', 'ECE'], rows),
+        table=table(COLUMNS, map(arm_row, arms)),
         picture=path.with_suffix('.png').name,
         gradient=GRADIENT['type'].removeprefix('mmmix.'),
         hardware=f'torch {setting["versions"]["torch"]}, one core of a shared {setting["hardware"]["machine"]} CPU.',
@@ -165,7 +149,7 @@ def main() -> None:
         labels=config.train_dataloader.dataset.indices,
         epochs=config.train_cfg.max_epochs,
     )
-    results = Results(args.output, {**setting, **environment()}, strict=False)
+    results = Results(args.output, {**setting, **environment()}, strict=tuple(setting))
     if not args.page:
         # Seed by seed, so that a stopped comparison has all arms with the same seeds.
         for seed in range(args.seeds):

@@ -1,4 +1,4 @@
-"""Does mixing help? 5,000 CIFAR-10 images, a network of 309 k parameters, one minute a run on one core of a CPU.
+"""Does mixing help? 5,000 CIFAR-10 images, a network of 309 k parameters, minutes a run on one core of a CPU.
 
 Every arm is trained with the same seeds, which fix initialisation, order and flips, through ``MixClassifier`` and
 MMEngine's runner with the hooks that a user would name. A difference is that to the arm's own base, seed by seed, with

@@ -62,34 +62,37 @@ def shown(difference: dict[str, float] | None, digits: int) -> str:
     return f'**{text}**' if abs(difference['mean']) > difference['half'] else text
 
 
+#: The columns that :func:`arm_row` fills.
+COLUMNS = ['arm', 'base', 'seeds', 'top-1', 'difference', 'NLL', 'difference', 'ECE', 'ms a step']
+
+
+def arm_row(arm: dict[str, Any]) -> list[Any]:
+    """One arm of a summary as a row of the page."""
+    spread = f' ± {statistics.stdev(arm["top1"]):.2f}' if len(arm['seeds']) > 1 else ''
+    return [
+        arm['arm'],
+        arm['base'],
+        len(arm['seeds']),
+        f'{statistics.mean(arm["top1"]):.2f}{spread}',
+        shown(arm.get('top1_difference'), 2),
+        f'{statistics.mean(arm["nll"]):.3f}',
+        shown(arm.get('nll_difference'), 3),
+        f'{statistics.mean(arm["ece"]):.2f}',
+        f'{1000 * statistics.median(arm["seconds_a_step"]):.1f}',
+    ]
+
+
 def page(path: Path, known: dict[str, Arm], setting: dict[str, Any], runs: list[dict[str, Any]]) -> None:
     """Write the arms into the results, and the page beside them."""
     arms = summary(known, runs)
     write_json(path, {'setting': setting, 'arms': arms, 'runs': runs})
-    rows = []
-    for arm in arms:
-        spread = f' ± {statistics.stdev(arm["top1"]):.2f}' if len(arm['seeds']) > 1 else ''
-        rows.append(
-            [
-                arm['arm'],
-                arm['base'],
-                len(arm['seeds']),
-                f'{statistics.mean(arm["top1"]):.2f}{spread}',
-                shown(arm.get('top1_difference'), 2),
-                f'{statistics.mean(arm["nll"]):.3f}',
-                shown(arm.get('nll_difference'), 3),
-                f'{statistics.mean(arm["ece"]):.2f}',
-                f'{1000 * statistics.median(arm["seconds_a_step"]):.1f}',
-            ]
-        )
-    head = ['arm', 'base', 'seeds', 'top-1', 'difference', 'NLL', 'difference', 'ECE', 'ms a step']
     coarse, tuning = setting['coarse'], setting['tuning']
     text = BEGIN.format(
         count=f'{setting["images"]:,}',
         what='CIFAR-100 under its 20 superclasses, on which nothing was tuned' if coarse else 'CIFAR-10',
         epochs=setting['epochs'],
         tests='held-out training' if tuning else '10,000',
-        table=table(head, rows),
+        table=table(COLUMNS, map(arm_row, arms)),
         picture=path.with_suffix('.png').name,
         flags=''.join([' --coarse' * coarse, ' --tuning' * tuning]),
         hardware=f'torch {setting["versions"]["torch"]}, one core of a {setting["hardware"]["machine"]} CPU a run, '
