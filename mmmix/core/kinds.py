@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..ops.boxes import Box, Side, Size, area_size, box_mask, centred, clipped, random_centre
-from ..ops.pixels import paste, paste_each, take_rows
+from ..ops.pixels import choose, paste, paste_each, take_rows, worth_a_loop
 from ..ops.resample import resample, resize
 from .arguments import Built
 from .fields import again, number_or, part, settled, whole
@@ -186,17 +186,17 @@ class WholeMixer(Mixer, abstract=True):
         """One box for the whole batch is resized and pasted as a slice; boxes that differ are the general case."""
         if share.numel() > 1 or self.lam_mode == 'elem':
             return super().blend(images, pool, partner, share)
-        height, width = images.shape[-2:]
+        overwrite, (height, width) = self.may_overwrite(images), images.shape[-2:]
         box = self.boxes(float(share), height, width)
         top, bottom, left, right = visible = clipped(box, height, width)
         if bottom <= top or right <= left:
-            return paste(images, (0, 0, 0, 0), pool[..., :0, :0], partner)
+            return paste(images, (0, 0, 0, 0), pool[..., :0, :0], partner, overwrite)
         y, beyond_y, x, beyond_x = self.fitted(box, visible)
         # A pool no larger than the batch is resized as it lies, which saves gathering it first.
         if len(pool) > len(images):
             pool, partner = take_rows(pool, partner), torch.arange(len(images), device=images.device)
         small = resize(pool, beyond_y - y, beyond_x - x, self.interpolation)
-        return paste(images, visible, small[..., top - y : bottom - y, left - x : right - x], partner)
+        return paste(images, visible, small[..., top - y : bottom - y, left - x : right - x], partner, overwrite)
 
 
 class Preserving(Mixer, abstract=True, first=('prob', 'lam_mode')):
@@ -260,15 +260,27 @@ class Eraser(Filling, BoxMixer, abstract=True, first=('fill', 'prob', 'lam_mode'
     """
 
     def blend(self, images: Tensor, pool: Tensor, partner: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
-        """On a CPU noise is drawn for the boxes alone, in a loop; elsewhere one pass over all pixels is faster."""
-        if images.device.type != 'cpu' or not isinstance(self.fill, str):
+        """On a CPU noise is drawn for the boxes alone; elsewhere one pass over all pixels is faster."""
+        if images.device.type != 'cpu' or images.requires_grad:
             return super().blend(images, pool, partner, share)
-        height, width = images.shape[-2:]
+        overwrite, (height, width) = self.may_overwrite(images), images.shape[-2:]
         box = clipped(self.boxes(images, share), height, width)
-        areas = ((box[1] - box[0]) * (box[3] - box[2])).tolist()
-        noise = torch.randn(images.shape[1], sum(areas)).to(images.dtype).split(areas, 1)
-        erased = paste_each(images, box, lambda i, y, x: noise[i].view(-1, y.stop - y.start, x.stop - x.start))
-        return erased, box_mask(box, height, width)
+        mask = box_mask(box, height, width)
+        areas = (box[1] - box[0]) * (box[3] - box[2])
+        if not isinstance(self.fill, str):
+            fill = self.fill
+            if worth_a_loop(images):
+                return paste_each(images, box, lambda i, y, x: fill, overwrite), mask
+            return choose(mask, images, self.filling(images), images if overwrite else None), mask
+        noise = torch.randn(images.shape[1] * int(areas.sum())).to(images.dtype)
+        if not worth_a_loop(images):
+            return (images if overwrite else images.clone()).masked_scatter_(mask.logical_not(), noise), mask
+        noises = noise.split((areas * images.shape[1]).tolist())
+
+        def patch(i: int, y: slice, x: slice) -> Tensor:
+            return noises[i].view(-1, y.stop - y.start, x.stop - x.start)
+
+        return paste_each(images, box, patch, overwrite), mask
 
     def draw(self, own: Tensor, other: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """One box for each image; ``other`` is the fill."""

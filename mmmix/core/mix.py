@@ -19,6 +19,7 @@ class Mix:
         mask (Tensor): ``(N, 1, H, W)`` share of each OWN pixel: 1 keeps it.
         lam (Tensor): ``(N,)`` share of the own label.
         lam_partner (Tensor): ``(N,)`` share of the partner's label; ``1 - lam`` unless the method says otherwise.
+        mixed (bool): Whether anything was mixed at all, known without looking at the device.
         at (str): Path of the module whose output was mixed. Then ``images`` are the clean batch and ``mask`` has the
             resolution of the features. Empty: the images were mixed.
     """
@@ -31,12 +32,31 @@ class Mix:
     mask: Tensor
     lam: Tensor
     lam_partner: Tensor
+    mixed: bool = True
     at: str = ''
 
-    @property
-    def mixed(self) -> bool:
-        """Whether anything was mixed at all, known without looking at the device."""
-        return bool(self.at) or self.images is not self.pool
+    @classmethod
+    def told(
+        cls,
+        images: Tensor,
+        mask: Tensor,
+        pool: Tensor,
+        pool_scores: Tensor,
+        partner: Tensor,
+        lam: Tensor,
+        lam_partner: Tensor,
+    ) -> 'Mix':
+        """The story of mixed images, with the labels that follow; the mask broadcasts to ``(N, 1, H, W)``."""
+        return cls(
+            images=images,
+            scores=mix_scores(pool_scores, partner, lam, lam_partner),
+            pool=pool,
+            pool_scores=pool_scores,
+            partner=partner,
+            mask=mask.expand(len(partner), 1, *images.shape[2:]),
+            lam=lam,
+            lam_partner=lam_partner,
+        )
 
     @classmethod
     def unmixed(cls, images: Tensor, scores: Tensor) -> 'Mix':
@@ -51,6 +71,7 @@ class Mix:
             mask=ones.expand(len(images), 1, *images.shape[2:]),
             lam=ones.expand(len(images)),
             lam_partner=(1 - ones).expand(len(images)),
+            mixed=False,
         )
 
 

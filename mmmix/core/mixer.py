@@ -11,7 +11,7 @@ from ..ops.draws import beta
 from ..ops.pixels import choose, take_rows
 from .arguments import Built
 from .fields import choice, flag, number, part, places, state
-from .mix import Mix, mix_scores
+from .mix import Mix
 from .part import Part
 from .roles import Labels, Partners, Permutation
 from .scene import Scene, check_batch, check_depths
@@ -148,7 +148,11 @@ class Mixer(Part, abstract=True):
             TypeError: If images are not floating point or labels are class indices.
             ValueError: If the batch is empty, or images and labels do not fit each other.
         """
-        scene = self.meet(images, scores)
+        return self.mix_met(self.meet(images, scores), images, scores)
+
+    @eager
+    def mix_met(self, scene: Scene | None, images: Tensor, scores: Tensor) -> Mix:
+        """Mix a batch of which :meth:`meet` settled who meets whom; see :meth:`mix`."""
         if scene is None:
             mix = Mix.unmixed(images, scores if scores.is_floating_point() else scores.float())
         else:
@@ -190,6 +194,8 @@ class Mixer(Part, abstract=True):
                 mix = self.finish(mixed, mask, pool, scene.pool_scores, scene.partner)
         finally:
             self._scene = None
+        if scene.overwrite:
+            mix = replace(mix, pool=pool[:0])
         return mixed, replace(mix, images=scene.own, pool=scene.pool, at=at) if at else mix
 
     @eager
@@ -252,11 +258,17 @@ class Mixer(Part, abstract=True):
         mask = mask.detach()
         mixes_in_place = other is gathered is not images and not (gathered.requires_grad or images.requires_grad)
         if mask.dtype == torch.bool:
-            return choose(mask, images, other, overwrite=mixes_in_place), mask
+            into = other if mixes_in_place else images if self.may_overwrite(images) else None
+            return choose(mask, images, other, into), mask
         # The label is taken from the mask in the images' precision: half-precision pixels get half-precision shares.
         mask = mask.to(images.dtype)
         mixed = other.lerp_(images, mask) if mixes_in_place else torch.lerp(other, images, mask)
         return mixed, mask
+
+    def may_overwrite(self, images: Tensor) -> bool:
+        """Whether nobody else wants these images of the batch, so that they may become the mixed ones."""
+        scene = self._scene
+        return scene is not None and scene.overwrite and images is scene.own and not images.requires_grad
 
     def tell_shares(self, lam: Tensor, lam_partner: Tensor) -> None:
         """Called by :meth:`draw` of a method whose labels do not follow the area: both label shares, ``(N,)`` each."""
@@ -272,19 +284,8 @@ class Mixer(Part, abstract=True):
 
     def finish(self, mixed: Tensor, mask: Tensor, pool: Tensor, pool_scores: Tensor, partner: Tensor) -> Mix:
         """Work out the label shares and put the story together."""
-        n = len(partner)
         mask = mask.float()
-        lam, lam_partner = self.label_shares(mask, n)
-        mix = Mix(
-            images=mixed,
-            scores=mix_scores(pool_scores, partner, lam, lam_partner),
-            pool=pool,
-            pool_scores=pool_scores,
-            partner=partner,
-            mask=mask.expand(n, 1, *mixed.shape[2:]),
-            lam=lam,
-            lam_partner=lam_partner,
-        )
+        mix = Mix.told(mixed, mask, pool, pool_scores, partner, *self.label_shares(mask, len(partner)))
         labels: Any = self.labels
         if labels is None:
             return mix

@@ -25,6 +25,8 @@ class Scene:
     shown: Tensor | None = None
     other: Tensor | None = None
     maps: dict[tuple[int, bool], Tensor] = field(default_factory=dict)
+    #: Whether nobody else wants the batch, so that the mixed images may be written over it.
+    overwrite: bool = False
     #: The own and the partner's label share, where the method has a law of its own; None for the area in the mask.
     shares: tuple[Tensor, Tensor] | None = None
 

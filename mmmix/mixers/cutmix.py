@@ -4,10 +4,7 @@ from torch import Tensor
 
 from ..core import BoxMixer
 from ..ops.boxes import box_mask, clipped
-from ..ops.pixels import paste, paste_each
-
-#: Values of an image from which on a CPU copies a box sooner than it looks at all pixels.
-_WORTH_A_LOOP = 2**15
+from ..ops.pixels import paste, paste_each, worth_a_loop
 
 
 class CutMix(BoxMixer):
@@ -33,10 +30,15 @@ class CutMix(BoxMixer):
         height, width = images.shape[-2:]
         if share.numel() == 1 and self.keep is None:
             top, bottom, left, right = box = clipped(self.boxes(images, float(share)), height, width)
-            return paste(images, box, pool[..., top:bottom, left:right], partner)
-        keeps_graph = images.requires_grad or pool.requires_grad
-        if images.device.type != 'cpu' or images[0].numel() < _WORTH_A_LOOP or keeps_graph:
+            patches = pool[..., top:bottom, left:right]
+            return paste(images, box, patches, partner, self.may_overwrite(images))
+        if not worth_a_loop(images) or images.requires_grad or pool.requires_grad:
             return super().blend(images, pool, partner, share)
         box = clipped(self.boxes(images, share), height, width)
-        rows = partner.tolist()
-        return paste_each(images, box, lambda i, y, x: pool[rows[i], :, y, x]), box_mask(box, height, width)
+        rows, overwrite = partner.tolist(), self.may_overwrite(images)
+
+        def patch(i: int, y: slice, x: slice) -> Tensor:
+            taken = pool[rows[i], :, y, x]
+            return taken.clone() if overwrite else taken
+
+        return paste_each(images, box, patch, overwrite), box_mask(box, height, width)

@@ -12,9 +12,10 @@ from mmpretrain.registry import DATASETS
 from networks import RESNET, classifier
 from torch.utils.data import DataLoader
 
-from mmmix import MixVisualizationHook
+from mmmix import HardSampleHook, MixVisualizationHook
 from mmmix.engine import HardSampleTable
 from mmmix.engine.agreement import SharedTable
+from mmmix.engine.hooks import sample_memory_hook
 from mmmix.engine.sampling import iterations_per_pass
 from mmmix.engine.training_scan import look
 
@@ -78,3 +79,42 @@ def test_a_scan_knows_every_sample_and_looks_at_it_as_in_a_test(monkeypatch: pyt
 
 def test_pictures_of_mixes_come_every_thousand_iterations() -> None:
     assert MixVisualizationHook().interval == 1000 and MixVisualizationHook().rows == 6
+
+
+def test_the_history_of_hardness_has_bins_from_never_to_always() -> None:
+    hook: Any = HardSampleHook()
+    table = HardSampleTable(5, momentum=0.9)
+    hook._shared = SharedTable(table)
+    for missed in ([0, 0, 1, 1], [0, 1, 1, 1], [0, 0, 0, 1]):
+        table.update(range(4), torch.tensor(missed) > 0)
+    runner = SimpleNamespace(
+        logger=SimpleNamespace(info=lambda text: None), visualizer=SimpleNamespace(add_scalars=lambda *a, **k: None)
+    )
+    hook.report(runner, SimpleNamespace(mixers=lambda: iter(())), 7)
+    ((iterations, counts),) = hook.history
+    hardness = table.hardness()[:4].tolist()
+    width = 1 / len(counts)
+    expected = [sum(i == min(int(value / width), len(counts) - 1) for value in hardness) for i in range(len(counts))]
+    assert iterations == 7 and counts.tolist() == expected
+    assert counts[0] == counts[-1] == 1, 'the sample that was never missed, and the one that always was'
+
+
+@pytest.mark.parametrize(('length', 'kept'), [(6, True), (7, False)])
+def test_a_hook_that_runs_again_remembers_the_same_training_set(
+    length: int, kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sample_memory_hook, 'identify_samples', lambda loop: None)
+    hook, model = HardSampleHook(), classifier()
+
+    def run_of(samples: int) -> Any:
+        loader = SimpleNamespace(dataset=range(samples))
+        return SimpleNamespace(
+            _train_loop=object(), train_loop=object(), model=model, hooks=[], train_dataloader=loader
+        )
+
+    hook.before_run(run_of(6))
+    first = hook.table
+    hook.before_run(run_of(length))
+    assert (hook.table is first) == kept
+    assert len(hook.table) == length
+    assert model.hard_table is hook.table

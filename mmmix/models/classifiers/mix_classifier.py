@@ -13,6 +13,7 @@ from ...probes.modules import check_scale
 from ...registry import MODELS
 from .clean_pass import CleanPass
 from .coins import CommonCoins
+from .freshness import mark_fresh, take_fresh
 from .learners import Learned
 from .listeners import listening
 from .observer import observe, predictions
@@ -104,6 +105,7 @@ class MixClassifier(ImageClassifier):
         #: Where this step's coins of the whole batch come from; None for torch's own.
         self.coins: torch.Generator | None = None
         self.data_preprocessor.register_forward_pre_hook(self._adopt)
+        self.data_preprocessor.register_forward_hook(mark_fresh)
         self._adopt()
         if getattr(self.head, 'clean_pass', None) == 'lowres':
             check_scale(self, self.head.clean_scale, type(self.head).__name__)
@@ -122,6 +124,8 @@ class MixClassifier(ImageClassifier):
         Raises:
             TypeError: If the samples are of several tasks.
             ValueError: If labels are missing, ambiguous or of a wrong width.
+            RuntimeError: If the preprocessor made this batch and it was mixed already, in place: it is given to `loss`
+                once.
         """
         scores = scores_of(data_samples, self.num_classes, inputs.device)
         recipe = self.recipe if self.training else None
@@ -129,7 +133,7 @@ class MixClassifier(ImageClassifier):
         augment = None if recipe is None else recipe.choose(self.coins)
         if self.training:
             self.learned.begin_step(self)
-        self._step = Step(self, inputs, scores, data_samples, augment)
+        self._step = Step(self, inputs, scores, data_samples, augment, take_fresh(inputs))
         try:
             return self._loss(self._step)
         finally:

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...core import Mix, Mixer, Partners
-from .step import Step
+from ...core import Mix, Mixer
+from .step import Step, partners_that_remember
 
 
 def observe(
@@ -57,12 +57,6 @@ def predictions(mix: Mix, logits: Tensor, step: Step, table: Any) -> tuple[Seque
         whole = mix.mask.flatten(1).amin(1) == 1
         rows = torch.where(whole[:, None, None], rows, -1)
     return step.sample_idx(), rows
-
-
-def partners_that_remember(mixers: Iterable[Mixer]) -> list[Partners]:
-    """Partners that look at the model; several mixers may share one, which then sees each batch once."""
-    parts = [part for mixer in mixers for part in mixer.parts()]
-    return list({id(part): part for part in parts if isinstance(part, Partners) and part.needs_model}.values())
 
 
 def outcomes(mix: Mix, logits: Tensor, step: Step) -> Tensor:

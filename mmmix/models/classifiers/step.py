@@ -1,15 +1,16 @@
 """One training step: the clean batch, how it is mixed, and the view of the clean images that everybody shares."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ...core import Mix, Mixer
+from ...core import Mix, Mixer, Partners
 from ...core.scene import Scene
 from ...ops.devices import send
 from .clean_pass import CleanPass
+from .freshness import mark_mixed
 from .remembered import Remembered
 
 
@@ -22,16 +23,24 @@ class Step:
         scores (Tensor): ``(N, K)`` their labels.
         data_samples (Sequence[DataSample]): Their annotations.
         augment (Callable, optional): A mixer, a batch augmentation of mmpretrain's, or None for nothing.
+        fresh (bool): Whether the images were made for this step, so that they may be written over. Defaults to False.
     """
 
     def __init__(
-        self, model: Any, images: Tensor, scores: Tensor, data_samples: Sequence[Any], augment: Callable | None = None
+        self,
+        model: Any,
+        images: Tensor,
+        scores: Tensor,
+        data_samples: Sequence[Any],
+        augment: Callable | None = None,
+        fresh: bool = False,
     ):
         self.model = model
         self.images = images
         self.scores = scores
         self.data_samples = data_samples
         self.augment = augment
+        self.fresh = fresh
         #: Where the partners come from: the batch, until a mixer opens another pool.
         self.pool = images
         self.pool_scores = scores
@@ -59,12 +68,29 @@ class Step:
             # mmpretrain's CutMix writes into its input, and others still want the clean batch.
             return Mix.unmixed(*self.augment(self.images.clone(), self.scores))
         self.at = mixer.draw_depth()
+        scene = mixer.meet(self.images, self.scores)
         if not self.at:
-            return mixer.mix(self.images, self.scores)
-        self.scene = mixer.meet(self.images, self.scores)
-        if self.scene is not None:
-            mixer.ask_guides(self.scene)
+            if scene is not None and self.fresh and not self._wanted(mixer):
+                scene.overwrite = True
+                mark_mixed(self.images)
+            return mixer.mix_met(scene, self.images, self.scores)
+        self.scene = scene
+        if scene is not None:
+            mixer.ask_guides(scene)
         return Mix.unmixed(self.images, self.scores)
+
+    def _wanted(self, mixer: Mixer) -> bool:
+        """Whether anybody may look at the clean images once they are mixed."""
+        model = self.model
+        return (
+            hasattr(model.head, 'loss_mix')
+            or model.on_mix is not None
+            or mixer.labels is not None
+            or bool(model.learned.learners)
+            or bool(partners_that_remember(model.mixers()))
+            or type(mixer.partners).remember is not Partners.remember
+            or any(part.needs_model for part in mixer.parts())
+        )
 
     def going_in(self, mix: Mix) -> Tensor:
         """The images that go into the network: the mixed ones, or all that are to be mixed on the way."""
@@ -137,3 +163,9 @@ class Step:
                 'put transforms that resize or crop in front of KeepAugment.'
             )
         return clean.to(images.dtype)
+
+
+def partners_that_remember(mixers: Iterable[Mixer]) -> list[Partners]:
+    """Partners that look at the model; several mixers may share one, which then sees each batch once."""
+    parts = [part for mixer in mixers for part in mixer.parts()]
+    return list({id(part): part for part in parts if isinstance(part, Partners) and part.needs_model}.values())
