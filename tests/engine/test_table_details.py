@@ -109,7 +109,7 @@ def test_a_hook_that_runs_again_remembers_the_same_training_set(
     def run_of(samples: int) -> Any:
         loader = SimpleNamespace(dataset=range(samples))
         return SimpleNamespace(
-            _train_loop=object(), train_loop=object(), model=model, hooks=[], train_dataloader=loader
+            _train_loop=object(), train_loop=object(), model=model, hooks=[hook], train_dataloader=loader
         )
 
     hook.before_run(run_of(6))
