@@ -261,7 +261,7 @@ class Eraser(Filling, BoxMixer, abstract=True, first=('fill', 'prob', 'lam_mode'
 
     def blend(self, images: Tensor, pool: Tensor, partner: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """On a CPU noise is drawn for the boxes alone; elsewhere one pass over all pixels is faster."""
-        if images.device.type != 'cpu' or images.requires_grad:
+        if images.device.type != 'cpu' or images.requires_grad or torch.compiler.is_compiling():
             return super().blend(images, pool, partner, share)
         overwrite, (height, width) = self.may_overwrite(images), images.shape[-2:]
         box = clipped(self.boxes(images, share), height, width)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..ops.devices import eager, without_autocast
+from ..ops.devices import eager_unless_traced, without_autocast
 from ..ops.draws import beta
 from ..ops.pixels import choose, take_rows
 from .arguments import Built
@@ -113,6 +113,11 @@ class Mixer(Part, abstract=True):
         """The probability of mixing at this moment: ``prob``, unless the method lets it grow."""
         return self.prob
 
+    @property
+    def traces(self) -> bool:
+        """Whether ``torch.compile`` may look in: nothing is decided on the host, and no model is looked at."""
+        return self.lam_mode == 'elem' and self.model is None and not (self.on_host or self.partners.on_host)
+
     def takes(self, images: Tensor) -> bool:
         """Whether the mixer mixes batches of so many dimensions: those of images."""
         return images.ndim >= 4
@@ -132,7 +137,7 @@ class Mixer(Part, abstract=True):
         mix = self.mix(images, scores)
         return mix.images, mix.scores
 
-    @eager
+    @eager_unless_traced
     def mix(self, images: Tensor, scores: Tensor) -> Mix:
         """Mix a batch and tell the whole story.
 
@@ -150,7 +155,7 @@ class Mixer(Part, abstract=True):
         """
         return self.mix_met(self.meet(images, scores), images, scores)
 
-    @eager
+    @eager_unless_traced
     def mix_met(self, scene: Scene | None, images: Tensor, scores: Tensor) -> Mix:
         """Mix a batch of which :meth:`meet` settled who meets whom; see :meth:`mix`."""
         if scene is None:
@@ -160,7 +165,7 @@ class Mixer(Part, abstract=True):
         self.partners.remember(mix)
         return mix
 
-    @eager
+    @eager_unless_traced
     def meet(self, images: Tensor, scores: Tensor) -> Scene | None:
         """Who meets whom and how much of each: all that is settled before anything is mixed.
 
@@ -174,7 +179,7 @@ class Mixer(Part, abstract=True):
             met = self.find_partners(images, scores)
             return None if met is None else Scene(images, scores, *met, self.draw_share(images))
 
-    @eager
+    @eager_unless_traced
     def mix_in(self, scene: Scene, pool: Tensor, at: str = '') -> tuple[Tensor, Mix]:
         """Mix the images of a scene, or features of them.
 
@@ -197,12 +202,6 @@ class Mixer(Part, abstract=True):
         if scene.overwrite:
             mix = replace(mix, pool=pool[:0])
         return mixed, replace(mix, images=scene.own, pool=scene.pool, at=at) if at else mix
-
-    @eager
-    def draw_depth(self) -> str:
-        """One of the places in ``at``, drawn on the host."""
-        at = self.at
-        return at[0] if len(at) == 1 else at[int(torch.randint(len(at), (), generator=self.coins))]
 
     def ask_guides(self, scene: Scene) -> None:
         """Ask the guides now: they may run the network, which cannot be done in the middle of a forward pass."""

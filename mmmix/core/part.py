@@ -75,6 +75,8 @@ class Part:
     """
 
     needs_model: Any = state(default=False)
+    #: Whether it decides on the host, which ``torch.compile`` cannot look into.
+    on_host: ClassVar[bool] = False
     model: Any = state()
     #: Whether it is a base, which no config can name.
     is_abstract: ClassVar[bool] = True

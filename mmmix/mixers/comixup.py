@@ -42,6 +42,7 @@ class CoMixup(CleanLossMixer, first=('alpha',)):
         tensor([1., 1., 1., 1., 1., 1.])
     """
 
+    on_host = True
     alpha: float = again(default=2.0, doc='Parameter of the Dirichlet law of the taste.')
     guide: Built[Guide] = again(
         default=None,

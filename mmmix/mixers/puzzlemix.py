@@ -49,6 +49,7 @@ class PuzzleMix(CleanLossMixer, first=('alpha',)):
         True
     """
 
+    on_host = True
     guide: Built[Guide] = again(
         default=None,
         stands_for=loss_gradient,

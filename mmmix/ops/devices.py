@@ -67,3 +67,16 @@ def eager(function: F) -> F:
     # The compiler calls it as it is, and does not look in.
     vars(run)['_torchdynamo_disable'] = True
     return cast(F, run)
+
+
+def eager_unless_traced(method: F) -> F:
+    """``eager`` for a method of an object that ``traces`` sometimes: then the compiler looks in."""
+    as_it_is = eager(method)
+
+    @wraps(method)
+    def run(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if torch.compiler.is_compiling() and not self.traces:
+            return as_it_is(self, *args, **kwargs)
+        return method(self, *args, **kwargs)
+
+    return cast(F, run)

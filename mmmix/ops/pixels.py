@@ -13,7 +13,8 @@ _WORTH_A_LOOP = 2**15
 
 def worth_a_loop(images: Tensor) -> bool:
     """Whether boxes are pasted into these images sooner one after the other than by a mask."""
-    return images.device.type == 'cpu' and images[0].numel() >= _WORTH_A_LOOP
+    compiles = torch.compiler.is_compiling()
+    return images.device.type == 'cpu' and images[0].numel() >= _WORTH_A_LOOP and not compiles
 
 
 def take_rows(pool: Tensor, rows: Tensor) -> Tensor:
@@ -36,7 +37,7 @@ def choose(mask: Tensor, own: Tensor, other: Tensor, into: Tensor | None = None)
     Returns:
         Tensor: ``(N, C, H, W)``: what was chosen, bit by bit, so that NaN on one side stays there.
     """
-    if torch.is_grad_enabled() and (own.requires_grad or other.requires_grad):
+    if torch.compiler.is_compiling() or (torch.is_grad_enabled() and (own.requires_grad or other.requires_grad)):
         return torch.where(mask, own, other)
     if own.device.type != 'cpu' or own.dtype != other.dtype or own.element_size() not in _BITS:
         return torch.where(mask, own, other, out=torch.empty_like(own) if into is None else into)

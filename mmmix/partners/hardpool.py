@@ -52,6 +52,7 @@ class HardPool(Partners):
         >>> mixer = CutMix(alpha=1.0, prob=0.5, partners=HardPool(size=1024, prob=0.5))
     """
 
+    on_host = True
     needs_model = True
     size: int = whole(default=512, least=1, doc='How many images the pool holds.')
     min_size: int = whole(default=32, least=1, doc='From how many hard images on it is used, at most ``size``.')

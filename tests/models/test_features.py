@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mmmix import AlignMix, CutMix, Guide, ManifoldMix, Mix, Mixer, Partners
 from mmmix.core.fields import number
+from mmmix.models.classifiers.step import draw_depth
 from mmmix.ops.transport import sinkhorn
 from mmmix.probes.modules import module_at
 
@@ -133,7 +134,7 @@ def test_the_whole_network_against_its_stages_by_hand() -> None:
 
 def test_every_depth_is_drawn_alike() -> None:
     mixer = ManifoldMix()
-    drawn = [mixer.draw_depth() for _ in range(3000)]
+    drawn = [draw_depth(mixer) for _ in range(3000)]
     assert set(drawn) == {'', 'backbone.layer1', 'backbone.layer2'}
     assert all(abs(drawn.count(at) / 3000 - 1 / 3) < 0.04 for at in mixer.at)
 

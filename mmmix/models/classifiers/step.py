@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ...core import Mix, Mixer, Partners
 from ...core.scene import Scene
-from ...ops.devices import send
+from ...ops.devices import eager, send
 from .clean_pass import CleanPass
 from .freshness import mark_mixed
 from .remembered import Remembered
@@ -67,7 +67,7 @@ class Step:
         if mixer is None:
             # mmpretrain's CutMix writes into its input, and others still want the clean batch.
             return Mix.unmixed(*self.augment(self.images.clone(), self.scores))
-        self.at = mixer.draw_depth()
+        self.at = draw_depth(mixer)
         scene = mixer.meet(self.images, self.scores)
         if not self.at:
             if scene is not None and self.fresh and not self._wanted(mixer):
@@ -163,6 +163,13 @@ class Step:
                 'put transforms that resize or crop in front of KeepAugment.'
             )
         return clean.to(images.dtype)
+
+
+@eager
+def draw_depth(mixer: Mixer) -> str:
+    """One of the depths at which a mixer may mix, drawn on the host."""
+    at = mixer.at
+    return at[0] if len(at) == 1 else at[int(torch.randint(len(at), (), generator=mixer.coins))]
 
 
 def partners_that_remember(mixers: Iterable[Mixer]) -> list[Partners]:
