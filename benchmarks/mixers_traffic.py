@@ -5,6 +5,9 @@ shapes and no values. It counts the operations that would be launched there, and
 write if each read its inputs once and wrote its outputs once, in units of ``images.clone()``. Time on a GPU is no less
 than either allows: one launch after the other takes the host some microseconds each, and bytes move at the memory's
 bandwidth. Sorting, selecting and Fourier transforms move their bytes more than once. It is a count, not a measurement.
+
+Memory is counted too: the most that is held at once beyond the batch that goes in and what comes out, in units of one
+float32 mask for each image.
 """
 
 import warnings
@@ -16,6 +19,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -23,6 +27,8 @@ from mmmix.evaluation.contenders import SHAPES, ours, peers
 from mmmix.evaluation.frame import table, write_json
 
 CALLS = 20
+#: Thousands of launches a call.
+SLOW = ('CoMixup',)
 
 
 class Traffic(TorchDispatchMode):
@@ -32,6 +38,9 @@ class Traffic(TorchDispatchMode):
         super().__init__()
         self.launches = 0
         self.bytes = 0
+        #: What is held of what was made here, by its storage.
+        self._held: dict[int, tuple[StorageWeakRef, int]] = {}
+        self.peak = 0
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -40,6 +49,7 @@ class Traffic(TorchDispatchMode):
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
         outputs = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
+        self._hold(outputs, [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)])
         aliases = [returned.alias_info for returned in func._schema.returns]
         is_view = any(alias is not None and not alias.is_write for alias in aliases)
         name = func._schema.name.removeprefix('aten::')
@@ -55,6 +65,16 @@ class Traffic(TorchDispatchMode):
             self.bytes += touched(args[1])
         return result
 
+    def _hold(self, outputs: list[Tensor], inputs: list[Tensor]) -> None:
+        """Take note of new memory on the device, and of what is still held."""
+        known = {tensor.untyped_storage()._cdata for tensor in inputs}
+        for output in outputs:
+            storage = output.untyped_storage()
+            if output.is_meta and storage._cdata not in known:
+                self._held[storage._cdata] = StorageWeakRef(storage), storage.nbytes()
+        self._held = {key: held for key, held in self._held.items() if not held[0].expired()}
+        self.peak = max(self.peak, sum(size for _, size in self._held.values()))
+
 
 def touched(tensor: Tensor) -> int:
     """The bytes behind a tensor, a dimension that it is only expanded along not counted."""
@@ -64,28 +84,38 @@ def touched(tensor: Tensor) -> int:
     return count if tensor.numel() else 0
 
 
-def count(call: Callable[[], Any]) -> tuple[float, float]:
-    """Launches and bytes of a call, on average over random draws."""
-    with Traffic() as traffic:
-        for _ in range(CALLS):
-            call()
-    return traffic.launches / CALLS, traffic.bytes / CALLS
+def count(call: Callable[[], Any], calls: int = CALLS) -> tuple[float, float, float]:
+    """Launches and bytes of a call, on average over random draws; and the most bytes held beyond what it gives."""
+    launches, moved, held = 0, 0, 0
+    for _ in range(calls):
+        with Traffic() as traffic:
+            given = call()
+        launches += traffic.launches
+        moved += traffic.bytes
+        result = {leaf.untyped_storage()._cdata: leaf for leaf in tree_leaves(given) if isinstance(leaf, Tensor)}
+        held = max(held, traffic.peak - sum(leaf.untyped_storage().nbytes() for leaf in result.values()))
+    return launches / calls, moved / calls, float(held)
 
 
 def measure(shape: tuple[int, ...]) -> list[dict[str, Any]]:
     """All contenders at one shape."""
     images, scores = torch.empty(shape, device='meta'), torch.empty(shape[0], 1000, device='meta')
-    clone = count(images.clone)[1]
+    clone, mask = count(images.clone)[1], 4 * shape[0] * shape[2] * shape[3]
     rows = []
     for package, method, mode, call in (*ours(images, scores), *peers(images, scores)):
         try:
-            launches, moved = count(call)
+            launches, moved, held = count(call, 2 if method in SLOW else CALLS)
         except (RuntimeError, NotImplementedError, TypeError) as error:
             print(f'  {package} {method} ({mode}) asks for values: {str(error).splitlines()[0][:90]}')
             continue
         rows.append(
             dict(
-                package=package, method=method, mode=mode, launches=round(launches, 1), traffic=round(moved / clone, 2)
+                package=package,
+                method=method,
+                mode=mode,
+                launches=round(launches, 1),
+                traffic=round(moved / clone, 2),
+                masks=round(held / mask, 2),
             )
         )
     return rows
@@ -95,6 +125,7 @@ def markdown(runs: dict[str, list[dict[str, Any]]]) -> str:
     """A table: a row for each method and mode."""
     rows = {(r['method'], r['mode'], r['package']) for results in runs.values() for r in results}
     head = ['method', 'mode', 'package', 'launches', *(f'{name} {SHAPES[name]}: bytes / clone' for name in runs)]
+    head.append('memory at imagenet, in masks')
     lines = []
     for method, mode, package in sorted(rows):
         found = [
@@ -103,7 +134,8 @@ def markdown(runs: dict[str, list[dict[str, Any]]]) -> str:
         ]
         launches = next(r['launches'] for r in found if r)
         cells = [f'{r["traffic"]:.2f}' if r else None for r in found]
-        lines.append([method, mode, package, f'{launches:.0f}', *cells])
+        memory = f'{found[0]["masks"]:.2f}' if found[0] else None
+        lines.append([method, mode, package, f'{launches:.0f}', *cells, memory])
     return table(head, lines) + '\n'
 
 
@@ -121,7 +153,8 @@ def main() -> None:
     runs = {name: measure(shape) for name, shape in SHAPES.items()}
     write_json(args.output, dict(torch=torch.__version__, mark='simulated', runs=runs))
     _, *text = __doc__.strip().split('\n\n')
-    page = f'# Launches and bytes\n\nMarked `simulated`. {" ".join(text[0].split())}\n\n'
+    told = '\n\n'.join(' '.join(part.split()) for part in text)
+    page = f'# Launches and bytes\n\nMarked `simulated`. {told}\n\n'
     page += (
         'Guides that look at a model are replaced by a fixed map. Peers that ask for values on the way, which makes '
     )
