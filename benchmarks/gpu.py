@@ -52,7 +52,7 @@ def steps(args: argparse.Namespace) -> list[Step]:
     tiny = ['--rounds', '1'] if dry else []
     mixers = [str(ROOT / 'tools/benchmark_mixers.py'), '--devices', device, *tiny]
     few = ['--methods', 'CutMix', 'Mixup', '--shapes', 'cifar', '--threads', '1']
-    cost = [*tiny, '--device', device, *(['--width', '8'] if dry else [])]
+    cost = [*tiny, '--device', device, *(['--width', '8', '--only', 'cifar-32'] if dry else [])]
     scale = ['--device', device, *(['--width', '8', '--epochs', '5', '--images', '200'] if dry else [])]
     training = str(HERE / 'gpu_training.py')
 
@@ -70,17 +70,7 @@ def steps(args: argparse.Namespace) -> list[Step]:
             0.2,
             [*mixers, *(few if dry else []), '--channels-last', '--output', str(out / 'gpu_mixers_channels_last.json')],
         ),
-        Step('sumix_cost', 0.15, [str(HERE / 'sumix_cost.py'), *cost, '--output', str(out / 'gpu_sumix_cost.json')]),
-        Step(
-            'keepaugment_cost',
-            0.15,
-            [str(HERE / 'keepaugment_cost.py'), *cost, '--out', str(out / 'gpu_keepaugment_cost.json')],
-        ),
-        Step(
-            'hardmix_cost',
-            0.15,
-            [str(HERE / 'hardmix_cost.py'), *tiny, '--output', str(out / 'gpu_hardmix_cost.json')],
-        ),
+        Step('cost', 0.3, [str(HERE / 'cost.py'), *cost, '--output', str(out / 'gpu_cost.json')]),
         trained('small', args.data, 0.3),
         trained('cifar100', args.data100, 1.0),
     ]

@@ -104,13 +104,13 @@ def as_rows(log: Sequence[tuple[int, Tensor, Tensor]], width: int = 1) -> Tensor
         width (int): How many numbers an outcome has. Defaults to 1.
 
     Returns:
-        Tensor: ``(n, 2 + width)``, int64.
+        Tensor: ``(n, 2 + width)``, int32, half the bytes to send.
     """
     parts = [
-        torch.cat([torch.stack([torch.full_like(idx, i), idx], 1), outcome.reshape(len(idx), width).long()], 1)
+        torch.cat([torch.stack([torch.full_like(idx, i), idx], 1), outcome.reshape(len(idx), width)], 1).int()
         for i, idx, outcome in log
     ]
-    return torch.cat(parts) if parts else torch.zeros(0, 2 + width, dtype=torch.long)
+    return torch.cat(parts) if parts else torch.zeros(0, 2 + width, dtype=torch.int32)
 
 
 def gathered(rows: Tensor) -> list[Tensor]:
