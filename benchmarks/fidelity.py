@@ -46,6 +46,9 @@ MEAN, STD = (np.array(each).reshape(3, 1, 1) for each in ((0.4914, 0.4822, 0.446
 UNLIKELY = 1e-3
 #: Methods whose law is stated nowhere, by section and name, and why there is nothing to hold them against.
 WITHOUT: dict[tuple[str, str], str] = {
+    ('mixers', 'AdAutoMix'): (
+        'its masks are learned: `tests/mixers/test_adautomix.py` holds masks and losses against loops'
+    ),
     ('mixers', 'AutoMix'): 'its mask is learned: `tests/mixers/test_automix.py` holds mask and losses against loops',
     ('mixers', 'SAMix'): 'its mask is learned: `tests/mixers/test_samix.py` holds mask and loss against loops',
 }

@@ -50,6 +50,7 @@ ARGS: dict[str, dict[str, Any]] = {
     'SnapMix': {},
     'ManifoldMix': dict(at=['', 'backbone.layer1']),
     'SMMix': dict(patch_size=4),
+    'AdAutoMix': dict(features='backbone'),
     'AutoMix': dict(features='backbone'),
     'SAMix': dict(features='backbone'),
     'MixPro': dict(mask_size=8),
@@ -193,6 +194,10 @@ def test_policies(row: Row, policy: str) -> None:
         with pytest.raises(ValueError) as error:
             build(args, 'vit')
         assert 'looks at the mixed images' in str(error.value) and '\n' not in str(error.value)
+    elif not row.pair_label and policy != 'Area':
+        with pytest.raises(ValueError, match='shares a label out between two images') as error:
+            build(args, 'vit')
+        assert '\n' not in str(error.value)
     else:
         step(build(args, 'vit'), steps=1)
 

@@ -76,6 +76,8 @@ STEPS: dict[str, tuple[dict, dict, dict]] = {
     'snap': (RESNET, LINEAR, dict(type='mmmix.SnapMix')),
     'manifold': (RESNET, LINEAR, dict(type='mmmix.ManifoldMix')),
     'automix': (RESNET, LINEAR, dict(type='mmmix.AutoMix', mask_adjust=0.5)),
+    'adautomix': (RESNET, LINEAR, dict(type='mmmix.AdAutoMix')),
+    'adautomix-sumix': (RESNET, SUMIX, dict(type='mmmix.AdAutoMix', n_images=4, lam_mode='elem')),
     'samix': (RESNET, LINEAR, dict(type='mmmix.SAMix')),
     'automix-sumix': (RESNET, SUMIX, dict(type='mmmix.AutoMix', lam_mode='elem')),
     'history': (RESNET, LINEAR, dict(type='mmmix.RecursiveMix', consistency=0.5)),

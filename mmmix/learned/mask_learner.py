@@ -44,11 +44,20 @@ class MaskLearner(nn.Module):
 
         The batch norms behind the features must see clean images too: at inference they see nothing else.
         """
-        teacher = self.teacher
-        with recorded(module_at(teacher, self.features)) as heard:
-            teacher.backbone(images.to(next(teacher.parameters()).dtype))
+        return self._hear(images, self.teacher.backbone)[0]
+
+    @torch.no_grad()
+    def look_and_tell(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """What :meth:`look` gives, and the teacher's logits of the images, ``(N, K)``, float32; in one pass."""
+        maps, logits = self._hear(images, self.teacher)
+        return maps, logits.float()
+
+    def _hear(self, images: Tensor, network: nn.Module) -> tuple[Tensor, Any]:
+        """The maps at the place in the teacher while a network that has it runs, and what that gives."""
+        with recorded(module_at(self.teacher, self.features)) as heard:
+            output = network(images.to(next(self.teacher.parameters()).dtype))
         found = last_tensor(heard[-1], lambda tensor: tensor.ndim in (3, 4))
-        return as_map(found, images.shape[2], images.shape[3], extra_tokens(teacher))
+        return as_map(found, images.shape[2], images.shape[3], extra_tokens(self.teacher)), output
 
     def nothing(self, like: Tensor) -> Tensor:
         """A zero in whose graph all is that learns, for steps in which it does not: distributed training wants it."""

@@ -37,11 +37,7 @@ class MixBlock(nn.Module):
         self.sees_lam = sees_lam
         self.upsample = upsample
         self.build(width + int(sees_lam))
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.normal_(module.weight, std=0.01)
-                assert module.bias is not None
-                nn.init.zeros_(module.bias)
+        begin(self)
 
     def build(self, width: int) -> None:
         """Make the convolutions.
@@ -71,6 +67,15 @@ class MixBlock(nn.Module):
     def attend(self, own: Tensor, other: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values, ``(N, D, h, w)``, ``(N, D, h, w)`` and ``(N, 1, h, w)``."""
         return self.query(own), self.query(other), self.value(other)
+
+
+def begin(block: nn.Module) -> None:
+    """Draw the weights of a block from N(0, 0.01 ** 2), so that in the beginning all images have about as much."""
+    for module in block.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.normal_(module.weight, std=0.01)
+            assert module.bias is not None
+            nn.init.zeros_(module.bias)
 
 
 def enlarged(maps: Tensor, size: Sequence[int], mode: str) -> Tensor:

@@ -61,6 +61,11 @@ class MomentumTeacher(nn.Module):
         self._steps, self._shown = 0, False
 
     @property
+    def count(self) -> int:
+        """How many steps it took, known without waiting for the device."""
+        return self._steps
+
+    @property
     def began(self) -> bool:
         """Whether it took a step."""
         return self._steps > 0

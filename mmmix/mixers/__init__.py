@@ -1,5 +1,6 @@
 """Where a partner is mixed in: one file per method."""
 
+from .adautomix import AdAutoMix
 from .alignmix import AlignMix
 from .attentivemix import AttentiveMix
 from .automix import AutoMix
@@ -31,6 +32,7 @@ from .stackmix import StackMix
 from .tokenmix import TokenMix
 
 __all__ = [
+    'AdAutoMix',
     'AlignMix',
     'AttentiveMix',
     'AutoMix',

@@ -116,18 +116,22 @@ class AutoMix(Mixer, first=('alpha',)):
 
     def meet(self, images: Tensor, scores: Tensor) -> Scene | None:
         """Who meets whom, and what the teacher makes of them; see :meth:`Mixer.meet`."""
-        learner = self.learner()
+        self.require_model()
         scene = super().meet(images, scores)
         self._seen = self._seen_partners = self._block_share = None
         if scene is None:
             return None
         if scene.pool is scene.own:
-            self._seen = learner.look(images)
+            self._seen = self.look(images)
             self._seen_partners = self._seen.index_select(0, scene.partner)
         else:
             both = torch.cat([images, scene.pool.index_select(0, scene.partner)])
-            self._seen, self._seen_partners = learner.look(both).chunk(2)
+            self._seen, self._seen_partners = self.look(both).chunk(2)
         return scene
+
+    def look(self, images: Tensor) -> Tensor:
+        """What the block sees of images, ``(N, C, h, w)``."""
+        return self.learner().look(images)
 
     def draw(self, own: Tensor, other: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """The masks that the block makes of both images; flat where one of the shares is small."""
@@ -227,7 +231,7 @@ class AutoMix(Mixer, first=('alpha',)):
             n = len(mix.partner)
             images, scores = mix.pool[:n], mix.pool_scores[:n].float()
             # The network's own losses come first: what the block draws is drawn behind them.
-            return {'loss_clean': mixer.clean_loss(model, scores), **mixer.block_losses(images, scores)}
+            return {'loss_clean': mixer.clean_loss(model, mix), **mixer.block_losses(images, scores)}
 
         yield losses
 
@@ -239,16 +243,17 @@ class AutoMix(Mixer, first=('alpha',)):
             self._block_share = self.spread(self.sample_share(1 if few else len(images), device), images)
         return self._block_share
 
-    def clean_loss(self, model: Any, scores: Tensor) -> Tensor:
+    def clean_loss(self, model: Any, mix: Mix) -> Tensor:
         """The student's cross entropy of the clean images.
 
         Args:
             model (MixClassifier): The classifier.
-            scores (Tensor): ``(N, K)`` their labels.
+            mix (Mix): The mixed batch.
         """
+        n = len(mix.partner)
         clean, head = model.clean_pass(), self.learner().clean_head
         logits = clean.logits if head is None else head(clean.features)
-        return F.cross_entropy(logits[: len(scores)].float(), scores)
+        return F.cross_entropy(logits[:n].float(), mix.pool_scores[:n].float())
 
     def block_losses(self, images: Tensor, scores: Tensor) -> dict[str, Tensor]:
         """The losses that train the block, on a draw of its own: the teacher's of what it mixes, and its mask's.

@@ -8,8 +8,6 @@ train_pipeline = [
     dict(type='PackInputs'),
 ]
 
-train_dataloader = dict(
-    batch_size=40, dataset=dict(type='mmmix.ScatteredDigits', indices=600, pipeline=train_pipeline)
-)
+train_dataloader = dict(batch_size=40, dataset=dict(type='mmmix.ScatteredDigits', indices=600, pipeline=train_pipeline))
 val_dataloader = dict(batch_size=445, dataset=dict(type='mmmix.ScatteredDigits', scenes=2))
 test_dataloader = val_dataloader
