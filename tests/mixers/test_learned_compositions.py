@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import torch
+from mmengine.model import ExponentialMovingAverage
+from mmengine.optim import build_optim_wrapper
 from networks import DEIT, RESNET, SUMIX, SWIN, classifier
 from test_automix import AUTOMIX, step, total
 from torch import Tensor, nn
@@ -30,6 +32,7 @@ IMAGENET: dict[str, Any] = dict(
     neck=dict(type='mmpretrain.GlobalAveragePooling'),
     head=dict(type='mmpretrain.LinearClsHead', num_classes=5, in_channels=64),
 )
+KINDS = ['AutoMix', 'SAMix', 'AdAutoMix']
 HARD = dict(type='mmmix.HardPool', size=8, min_size=1, prob=0.5)
 HISTORY = dict(type='mmmix.History')
 COMPOSITIONS: dict[str, tuple[dict, dict, int]] = {
@@ -66,12 +69,23 @@ class AllHard:
         return torch.as_tensor(sample_idx) >= 0
 
 
+#: Policies that share a label out between two images.
+PAIRS = ('mmmix.LUMix', 'mmmix.TransMix')
+
+
+def arguments(name: str, kind: str) -> dict[str, Any]:
+    """The arguments of a composition, with two images where its labels know no more."""
+    args = COMPOSITIONS[name][1]
+    pairs = kind == 'AdAutoMix' and args.get('labels', {}).get('type') in PAIRS
+    return {**args, 'type': f'mmmix.{kind}', **(dict(n_images=2) if pairs else {})}
+
+
 @pytest.mark.parametrize('name', COMPOSITIONS)
-@pytest.mark.parametrize('kind', ['AutoMix', 'SAMix'])
+@pytest.mark.parametrize('kind', KINDS)
 def test_compositions_train(name: str, kind: str) -> None:
-    network, args, size = COMPOSITIONS[name]
+    network, _, size = COMPOSITIONS[name]
     torch.manual_seed(0)
-    model = classifier(deepcopy(network), {**args, 'type': f'mmmix.{kind}'}).train()
+    model = classifier(deepcopy(network), arguments(name, kind)).train()
     model.hard_table = AllHard()
     block = model.learned[kind.lower()].block
     before = deepcopy(block.state_dict())
@@ -84,6 +98,49 @@ def test_compositions_train(name: str, kind: str) -> None:
         total(losses).backward()
         optimizer.step()
     assert any(not torch.equal(value, before[key]) for key, value in block.state_dict().items())
+
+
+#: What stands around a learned mixer in a run: other mixers in the recipe, an optimizer wrapper, a running average.
+AROUND: dict[str, tuple[dict, list[Any], str, bool]] = {
+    'recipe': (RESNET, [dict(type='mmmix.CutMix'), None], 'OptimWrapper', False),
+    'recipe-guided': (RESNET, [dict(type='mmmix.PuzzleMix')], 'OptimWrapper', False),
+    'recipe-sumix': (SUMIX, [dict(type='mmmix.Mixup')], 'OptimWrapper', False),
+    'autocast': (RESNET, [], 'mmmix.AutocastOptimWrapper', False),
+    'autocast-sumix': (SUMIX, [], 'mmmix.AutocastOptimWrapper', False),
+    'autocast-recipe': (RESNET, [dict(type='mmmix.CutMix')], 'mmmix.AutocastOptimWrapper', False),
+    'ema': (RESNET, [], 'OptimWrapper', True),
+    'ema-sumix-recipe': (SUMIX, [dict(type='mmmix.FMix')], 'OptimWrapper', True),
+}
+
+
+@pytest.mark.parametrize('name', AROUND)
+@pytest.mark.parametrize('kind', KINDS)
+def test_what_stands_around_them_in_a_run(name: str, kind: str) -> None:
+    """Each mixer of the recipe has its turn; the average takes a step after each."""
+    network, others, wrapper, averaged = AROUND[name]
+    torch.manual_seed(0)
+    model = classifier(deepcopy(network), [dict(type=f'mmmix.{kind}'), *others]).train()
+    average = ExponentialMovingAverage(model, momentum=0.5) if averaged else None
+    optim = build_optim_wrapper(model, dict(type=wrapper, optimizer=dict(type='SGD', lr=0.1)))
+    student, block = model.backbone.conv1.weight, model.learned[kind.lower()].block
+    before = student.clone(), deepcopy(block.state_dict())
+    # The average begins with its first step, so there are two rounds.
+    for augment in 2 * model.recipe.augments:
+        model.recipe.choose = lambda coins=None, augment=augment: augment
+        with optim.optim_context(model):
+            losses, _ = step(model, n=4)
+            loss = total(losses)
+        assert bool(torch.isfinite(loss))
+        optim.update_params(loss)
+        if average is not None:
+            average.update_parameters(model)
+    assert not torch.equal(student, before[0])
+    assert any(not torch.equal(value, before[1][key]) for key, value in block.state_dict().items())
+    assert all(bool(torch.isfinite(value).all()) for value in model.state_dict().values())
+    if average is not None:
+        assert not torch.equal(average.module.backbone.conv1.weight, student)
+        averaged_block = average.module.learned[kind.lower()].block
+        assert not torch.equal(next(averaged_block.parameters()), next(block.parameters()))
 
 
 @pytest.mark.parametrize(
