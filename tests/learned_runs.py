@@ -1,4 +1,4 @@
-"""Steps of a rank of two that train AutoMix under DDP: ``python tests/learned_runs.py OUTPUT RANK PORT``."""
+"""Steps of a rank of two that train a learned mixer under DDP: ``learned_runs.py OUTPUT RANK PORT NAME``."""
 
 import os
 import sys
@@ -28,12 +28,12 @@ class Steps(torch.nn.Module):
 
 def main() -> None:
     """Be one of two ranks: the same network, other images and draws; steps that mix and steps that do not."""
-    output, rank, port = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    output, rank, port, name = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
     torch.set_num_threads(1)
     os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=port)
     dist.init_process_group('gloo', rank=rank, world_size=2, timeout=timedelta(seconds=60))
     torch.manual_seed(0)
-    augments = [dict(type='mmmix.AutoMix', momentum=(0.5, 0.5)), dict(type='mmmix.CutMix')]
+    augments = [dict(type=f'mmmix.{name}', momentum=(0.5, 0.5)), dict(type='mmmix.CutMix')]
     model = classifier(RESNET, augments).train()
     wrapped = DistributedDataParallel(Steps(model), broadcast_buffers=False)
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 0.1)
@@ -44,7 +44,7 @@ def main() -> None:
         torch.stack([value for name, value in losses.items() if 'loss' in name]).sum().backward()
         optimizer.step()
     told = {name: p.detach() for name, p in model.named_parameters()}
-    torch.save({**told, 'steps': model.learned['automix'].teacher.steps}, output)
+    torch.save({**told, 'steps': model.learned[name.lower()].teacher.steps}, output)
     dist.barrier()
 
 

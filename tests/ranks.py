@@ -29,11 +29,11 @@ def started(command: list[str], session: bool = False) -> subprocess.Popen:
     )
 
 
-def two_ranks(program: str, files: list[Path], timeout: float) -> None:
-    """Run ``tests/PROGRAM FILE RANK PORT`` twice, side by side; both must end well."""
+def two_ranks(program: str, files: list[Path], timeout: float, *more: str) -> None:
+    """Run ``tests/PROGRAM FILE RANK PORT MORE`` twice, side by side; both must end well."""
     port = free_port()
     ranks = [
-        started([sys.executable, str(ROOT / 'tests' / program), str(file), str(rank), port])
+        started([sys.executable, str(ROOT / 'tests' / program), str(file), str(rank), port, *more])
         for rank, file in enumerate(files)
     ]
     try:

@@ -10,16 +10,32 @@ from mmengine.runner import Runner
 from mmpretrain.structures import DataSample
 from networks import RESNET, classifier
 from ranks import two_ranks
+from torch import Tensor
 
 from mmmix import Digits
+from mmmix.learned import AdAutoMixBlock
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = 150
 
 
+def own_mask(block: Any, seen: Tensor, share: float, images: int) -> Tensor:
+    """The masks of own images with this share; others divide the rest evenly."""
+    if not isinstance(block, AdAutoMixBlock):
+        return block(seen, seen.flip(0), torch.full((len(seen),), share), (16, 16))
+    shares = torch.tensor([share] + [(1 - share) / (images - 1)] * (images - 1)).expand(len(seen), images)
+    return block([seen, seen.flip(0), seen.roll(1, 0)][:images], shares, (16, 16))[:, :1]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ('name', 'args', 'rate', 'within'), [('AutoMix', {}, 0.1, 0.15), ('SAMix', dict(variance=0.1), 0.03, 0.4)]
+    ('name', 'args', 'rate', 'within'),
+    [
+        ('AutoMix', {}, 0.1, 0.15),
+        ('SAMix', dict(variance=0.1), 0.03, 0.4),
+        ('AdAutoMix', {}, 0.1, 0.15),
+        ('AdAutoMix', dict(n_images=2), 0.1, 0.15),
+    ],
 )
 def test_the_mask_comes_to_follow_the_share(name: str, args: dict[str, Any], rate: float, within: float) -> None:
     """A short training on digits, with a heavier loss on the mask and a share for each image.
@@ -51,26 +67,25 @@ def test_the_mask_comes_to_follow_the_share(name: str, args: dict[str, Any], rat
         optimizer.step()
         schedule.step()
     seen = learner.look(images[:64])
-    means = []
+    shares, images_of_each = [0.2, 0.35, 0.5, 0.65, 0.8], args.get('n_images', 3)
     with torch.no_grad():
-        for share in (0.2, 0.35, 0.5, 0.65, 0.8):
-            mask = learner.block(seen, seen.flip(0), torch.full((64,), share), (16, 16))
-            means.append(float(mask.mean()))
+        means = [float(own_mask(learner.block, seen, share, images_of_each).mean()) for share in shares]
     # The loss leaves a mask alone that is at most 0.1 off.
-    assert means == pytest.approx([0.2, 0.35, 0.5, 0.65, 0.8], abs=within)
+    assert means == pytest.approx(shares, abs=within)
     assert means == sorted(means)
     assert means[-1] - means[0] > 0.01
 
 
 @pytest.mark.slow
-def test_two_ranks_agree(tmp_path: Path) -> None:
+@pytest.mark.parametrize('name', ['AutoMix', 'SAMix', 'AdAutoMix'])
+def test_two_ranks_agree(name: str, tmp_path: Path) -> None:
     """Student, teacher, block and clean head are the same on both, also after steps that another mixer mixed."""
     files = [tmp_path / f'{rank}.pth' for rank in range(2)]
-    two_ranks('learned_runs.py', files, 200)
+    two_ranks('learned_runs.py', files, 200, name)
     one, two = (torch.load(file) for file in files)
     assert int(one['steps']) == int(two['steps']) == 4
     assert all(torch.equal(value, two[name]) for name, value in one.items())
-    assert not torch.equal(one['backbone.conv1.weight'], one['learned.automix.teacher.backbone.conv1.weight'])
+    assert not torch.equal(one['backbone.conv1.weight'], one[f'learned.{name.lower()}.teacher.backbone.conv1.weight'])
 
 
 def runner(work_dir: Path, epochs: int, resume: bool = False, hooks: tuple = ('mmmix.TeacherHook',)) -> Runner:
