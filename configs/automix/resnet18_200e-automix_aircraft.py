@@ -1,0 +1,8 @@
+_base_ = '../_base_/recipes/resnet18_200e_aircraft.py'
+
+model = dict(
+    type='mmmix.MixClassifier',
+    train_cfg=dict(augments=dict(type='mmmix.AutoMix', momentum=(0.999, 0.99999), mask_decay=True)),
+)
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'learned.automix.block': dict(lr_mult=10.0)}))
+custom_hooks = [dict(type='mmmix.TeacherHook')]
