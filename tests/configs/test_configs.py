@@ -22,6 +22,8 @@ from mmmix.compat import register_config_scope
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted(path for path in (ROOT / 'configs').rglob('*.py') if '_base_' not in path.parts)
 STUB = dict(type='mmpretrain.ResNet_CIFAR', depth=18, stem_channels=4, base_channels=4)
+#: Where learned masks look in the small networks; elsewhere in the third stage of a ResNet.
+LOOKS_AT = {'VisionTransformer': 'backbone.layers.0', 'SwinTransformer': 'backbone.stages.2'}
 register_config_scope()
 
 
@@ -81,10 +83,7 @@ def test_config_builds(path: Path) -> None:
     small.pop('init_cfg', None)
     if shrunk is STUB:
         first_block(small)
-    third_stage(
-        small,
-        {'VisionTransformer': 'backbone.layers.0', 'SwinTransformer': 'backbone.stages.2'}.get(kind, 'backbone.layer3'),
-    )
+    third_stage(small, LOOKS_AT.get(kind, 'backbone.layer3'))
     model = MODELS.build(small)
     classes = config.data_preprocessor.get('num_classes')
     assert classes is None or model.head.num_classes == classes
@@ -142,11 +141,19 @@ TRAINED = [
 
 @pytest.mark.parametrize('name', TRAINED)
 def test_config_trains_two_iterations(name: str, tmp_path: Path) -> None:
-    config = deepcopy(load(ROOT / 'configs' / 'sumix' / f'{name}.py'))
+    trained(ROOT / 'configs' / 'sumix' / f'{name}.py', tmp_path)
+
+
+def trained(path: Path, work_dir: Path) -> Runner:
+    """Two iterations of a config, on a small network of its kind and random images."""
+    config = deepcopy(load(path))
+    third_stage(config.model, LOOKS_AT.get(config.model.backbone.type, 'backbone.layer3'))
     overrides, width, size = SMALL[config.model.backbone.type]
     config.model.backbone.update(overrides)
     config.model.backbone.pop('init_cfg', None)  # weights of others are not for tests to download
-    config.model.head.in_channels = width
+    # A ResNet of bottlenecks is four times as wide; ResNeXt's width says so already.
+    wide = config.model.backbone.type == 'ResNet' and config.model.backbone.depth >= 50
+    config.model.head.in_channels = 4 * width if wide else width
     classes = config.data_preprocessor.num_classes
     images = torch.randint(256, (8, 3, size, size), dtype=torch.uint8)
     data: Any = [
@@ -156,7 +163,7 @@ def test_config_trains_two_iterations(name: str, tmp_path: Path) -> None:
     runner = Runner(
         model=config.model,
         data_preprocessor=config.data_preprocessor,
-        work_dir=str(tmp_path),
+        work_dir=str(work_dir),
         train_dataloader=torch.utils.data.DataLoader(data, batch_size=4, collate_fn=lambda batch: {
             'inputs': [each['inputs'] for each in batch], 'data_samples': [each['data_samples'] for each in batch]}),
         train_cfg=dict(by_epoch=True, max_epochs=1),
@@ -164,7 +171,7 @@ def test_config_trains_two_iterations(name: str, tmp_path: Path) -> None:
         param_scheduler=config.param_scheduler,
         custom_hooks=config.get('custom_hooks'),
         default_scope='mmpretrain',
-        experiment_name=name,
+        experiment_name=path.stem,
         randomness=config.randomness,
         log_level='ERROR',
     )  # fmt: skip
@@ -174,6 +181,7 @@ def test_config_trains_two_iterations(name: str, tmp_path: Path) -> None:
     after = runner.model.state_dict()
     assert all(bool(torch.isfinite(value).all()) for value in after.values())
     assert any(not torch.equal(before[key], after[key]) for key in before if key.startswith('backbone'))
+    return runner
 
 
 # ------------------------------------------------------------------------------------------- papers and metafiles

@@ -60,8 +60,8 @@ def slow_masks(block: Any, features: list[Tensor], shares: Tensor, size: int) ->
         maps = []
         for i in range(count):
             others = []
-            for place in range(len(places)):
-                asked = [(key @ seen[j][place] + of_key).clamp(min=0) for j in range(count) if j != i]
+            for there in range(len(places)):
+                asked = [(key @ seen[j][there] + of_key).clamp(min=0) for j in range(count) if j != i]
                 others.append(torch.stack(asked).sum(0))
             values = torch.stack([worth @ place + start for place in seen[i]])
             cells = []
