@@ -52,7 +52,9 @@ def steps(args: argparse.Namespace) -> list[Step]:
     tiny = ['--rounds', '1'] if dry else []
     mixers = [str(ROOT / 'tools/benchmark_mixers.py'), '--devices', device, *tiny]
     few = ['--methods', 'CutMix', 'Mixup', '--shapes', 'cifar', '--threads', '1']
-    cost = [*tiny, '--device', device, *(['--width', '8', '--only', 'cifar-32'] if dry else [])]
+    cost = [*tiny, '--device', device, *(['--width', '8'] if dry else [])]
+    few_settings = ['--only', 'cifar-32'] if dry else []
+    full = [] if dry else ['--width', '64', '--batch', '100']
     scale = ['--device', device, *(['--width', '8', '--epochs', '5', '--images', '200'] if dry else [])]
     training = str(HERE / 'gpu_training.py')
 
@@ -70,7 +72,12 @@ def steps(args: argparse.Namespace) -> list[Step]:
             0.2,
             [*mixers, *(few if dry else []), '--channels-last', '--output', str(out / 'gpu_mixers_channels_last.json')],
         ),
-        Step('cost', 0.3, [str(HERE / 'cost.py'), *cost, '--output', str(out / 'gpu_cost.json')]),
+        Step('cost', 0.3, [str(HERE / 'cost.py'), *cost, *few_settings, '--output', str(out / 'gpu_cost.json')]),
+        Step(
+            'learned_cost',
+            0.15,
+            [str(HERE / 'learned_cost.py'), *cost, *full, '--output', str(out / 'gpu_learned_cost.json')],
+        ),
         trained('small', args.data, 0.3),
         trained('cifar100', args.data100, 1.0),
     ]

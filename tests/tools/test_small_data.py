@@ -124,7 +124,7 @@ def test_everything_that_needs_a_gpu_is_gone_through_on_a_cpu(tmp_path: Path) ->
     run(*command)
     found = json.loads((tmp_path / 'gpu.json').read_text())
     assert {step['step']: step['state'] for step in found['steps']} == dict.fromkeys(
-        ['tests', 'mixers', 'channels_last', 'cost', 'small', 'cifar100'],
+        ['tests', 'mixers', 'channels_last', 'cost', 'learned_cost', 'small', 'cifar100'],
         'done',
     )
     assert run(*command).count('done before') == len(found['steps'])
