@@ -50,7 +50,6 @@ ARGS: dict[str, dict[str, Any]] = {
     'SnapMix': {},
     'ManifoldMix': dict(at=['', 'backbone.layer1']),
     'SMMix': dict(patch_size=4),
-    'AdAutoMix': dict(features='backbone'),
     'AutoMix': dict(features='backbone'),
     'SAMix': dict(features='backbone'),
     'MixPro': dict(mask_size=8),
