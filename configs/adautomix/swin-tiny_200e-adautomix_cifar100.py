@@ -5,6 +5,7 @@ model = dict(
     train_cfg=dict(
         augments=dict(
             type='mmmix.AdAutoMix',
+            fewer=True,
             features='backbone.stages.2',
             lam_margin=0.0,
             upsample='nearest',

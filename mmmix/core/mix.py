@@ -88,3 +88,8 @@ def mix_scores(pool_scores: Tensor, partner: Tensor, lam: Tensor, lam_partner: T
     dtype = torch.promote_types(own.dtype, lam.dtype)
     scores = other.to(dtype).mul_(lam_partner[:, None])
     return scores.addcmul_(own.to(dtype), lam[:, None].to(dtype)).to(own.dtype)
+
+
+def mix_many(pool_scores: Tensor, rows: Tensor, shares: Tensor) -> Tensor:
+    """The mixed soft labels ``(N, K)`` of rows ``(N, n)`` of a pool, with shares ``(N, n)``."""
+    return (shares[:, :, None] * pool_scores[rows]).sum(1)

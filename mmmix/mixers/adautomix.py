@@ -1,6 +1,5 @@
 """AdAutoMix."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,11 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..core import Labels, Mix
-from ..core.fields import again, number, settled, state, whole
+from ..core.fields import again, flag, number, settled, state, whole
+from ..core.mix import mix_many
 from ..learned import AdAutoMixBlock
 from ..ops.devices import eager
 from ..ops.draws import beta, permutation
-from ..ops.pixels import take_rows
+from ..ops.pixels import overlaid
 from .automix import AutoMix
 
 
@@ -36,7 +36,8 @@ class AdAutoMix(AutoMix, first=('alpha',)):
     only pairs (SUMix) see that one. Partners of any kind give the second image; policies of labels other than
     :class:`Area` share out between two, so they need ``n_images=2``.
 
-    The authors' settings: on CIFAR ``beta=0.3``, on Tiny-ImageNet 0.4, on ImageNet 0.1 and ``n_images=2``.
+    The authors' settings: on CIFAR ``beta=0.3``, on Tiny-ImageNet 0.4, on ImageNet 0.1 and ``n_images=2``; with Swin
+    and on most fine-grained sets ``fewer=True``.
 
     Cost of a step, where plain training is one pass forward and one backward: with three images the student 3 and 3,
     with two 2 and 2, the teacher 2 forward and 1 backward to the pixels.
@@ -46,7 +47,7 @@ class AdAutoMix(AutoMix, first=('alpha',)):
     ``mask_weight``. In OpenMixup's copy, not in their own, three masks are flat where the share is *not* small, that is
     in every step. ``as_released=True`` brings back all three. Both draws have shares of their own, also with three
     images. The teacher's view of the clean images comes from the pass that the block looks with; they run one more for
-    each image. Their random number of images (``is_random``) is not here.
+    each image.
 
     Raises:
         TypeError: If an argument is unknown, or the model does not train what a part learns.
@@ -64,6 +65,9 @@ class AdAutoMix(AutoMix, first=('alpha',)):
     alpha: float = again(default=1.0)
     at: tuple[str, ...] = settled(default=('',))
     n_images: int = whole(default=3, least=2, doc='How many images each mix shows.')
+    fewer: bool = flag(
+        default=False, doc='Whether each batch has 2 to ``n_images`` images, drawn evenly; else always ``n_images``.'
+    )
     beta: float = number(default=0.3, least=0, most=1, doc='Weight of the cross entropy that the block works against.')
     interval: int = whole(default=2, least=1, doc='In every so many steps the block works against the teacher.')
     flat_weight: float = number(
@@ -79,6 +83,8 @@ class AdAutoMix(AutoMix, first=('alpha',)):
         doc="Whether the faults of the authors' code stay: a block that does not see the shares, no loss on the means "
         "of masks, and, with three or more images, OpenMixup's margin.",
     )
+    #: How many images this batch's mixes show, where that is drawn.
+    _count: int | None = state()
     #: The teacher's logits of the clean images.
     _told: Tensor | None = state()
     #: Of the student's draw: how the images beside the own one share what it leaves, and which those behind the
@@ -103,12 +109,17 @@ class AdAutoMix(AutoMix, first=('alpha',)):
 
     # ----------------------------------------------------------------------------------------------- the student's draw
 
+    @property
+    def count(self) -> int:
+        """How many images each mix of this batch shows."""
+        return self._count or self.n_images
+
     def sample_shares(self, count: int, device: torch.device) -> Tensor:
         """The law of the shares of all images, ``(count, n)``, float32; the own one is in front."""
-        if self.n_images == 2:
+        if self.count == 2:
             own = beta(self.alpha, count, device)
             return torch.stack([own, 1 - own], 1)
-        draws = beta(self.alpha, count * self.n_images, device).view(count, -1)
+        draws = beta(self.alpha, count * self.count, device).view(count, -1)
         draws = draws.clamp(min=torch.finfo(draws.dtype).tiny)
         return draws / draws.sum(1, keepdim=True)
 
@@ -120,10 +131,10 @@ class AdAutoMix(AutoMix, first=('alpha',)):
 
     def find_partners(self, images: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor] | None:
         """Ask the partners for the second image; further ones are of the batch."""
+        if self.fewer:
+            self._count = int(torch.randint(2, self.n_images + 1, (), generator=self.coins))
         found = super().find_partners(images, scores)
-        self._further = torch.stack([permutation(len(images), images.device) for _ in range(self.n_images - 1)], 1)[
-            :, 1:
-        ]
+        self._further = torch.stack([permutation(len(images), images.device) for _ in range(self.count - 1)], 1)[:, 1:]
         return found
 
     def look(self, images: Tensor) -> Tensor:
@@ -149,12 +160,12 @@ class AdAutoMix(AutoMix, first=('alpha',)):
         self._counted = shares if self.labels is None else masks.float().mean((2, 3))
         same = rows[:, :, None] == rows[:, None]
         self.tell(rows, (same * self._counted[:, None]).sum(2), same[:, 0])
-        return shown(pool, rows, masks), (masks * same[:, 0, :, None, None]).sum(1, keepdim=True)
+        return overlaid(pool, rows, masks), (masks * same[:, 0, :, None, None]).sum(1, keepdim=True)
 
     def flat(self, own: Tensor) -> Tensor:
         """Where the student's masks are flat, for own shares."""
         rest = 1 - own
-        if self.as_released and self.n_images > 2:
+        if self.as_released and self.count > 2:
             return (own <= self.lam_margin) | (rest > self.lam_margin)
         return torch.minimum(own, rest) <= self.lam_margin
 
@@ -183,9 +194,9 @@ class AdAutoMix(AutoMix, first=('alpha',)):
         assert self._drawn is not None
         assert self._counted is not None
         mix = super().finish(mixed, mask, pool, pool_scores, self._scene.partner)
-        if self.n_images == 2:
+        if self.count == 2:
             return mix
-        return replace(mix, scores=mixture(pool_scores, self._drawn[0], self._counted).to(pool_scores.dtype))
+        return replace(mix, scores=mix_many(pool_scores, self._drawn[0], self._counted).to(pool_scores.dtype))
 
     # ------------------------------------------------------------------------------------------- what is learned beside
 
@@ -210,13 +221,13 @@ class AdAutoMix(AutoMix, first=('alpha',)):
             mix (Mix): The mixed batch.
         """
         clean = super().clean_loss(model, mix)
-        if self.n_images == 2 or self.flat_weight == 0:
+        if self.count == 2 or self.flat_weight == 0:
             return clean
         assert self._drawn is not None
         rows, shares = self._drawn
-        images = shown(mix.pool, rows, shares[:, :, None, None].to(mix.pool.dtype))
+        images = overlaid(mix.pool, rows, shares[:, :, None, None].to(mix.pool.dtype))
         logits = model.head(eager(model.extract_feat)(images)).float()
-        flat = F.cross_entropy(logits, mixture(mix.pool_scores.float(), rows, shares))
+        flat = F.cross_entropy(logits, mix_many(mix.pool_scores.float(), rows, shares))
         return torch.lerp(clean, flat, self.flat_weight)
 
     def block_draw(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -224,7 +235,7 @@ class AdAutoMix(AutoMix, first=('alpha',)):
         n, device = len(images), images.device
         few = self.lam_mode == 'batch'
         shares = self.sample_shares(1 if few else n, torch.device('cpu') if few else device)
-        others = [permutation(n, device) for _ in range(self.n_images - 1)]
+        others = [permutation(n, device) for _ in range(self.count - 1)]
         return torch.stack([torch.arange(n, device=device), *others], 1), self.sent(shares, images)
 
     def block_losses(self, images: Tensor, scores: Tensor) -> dict[str, Tensor]:
@@ -240,8 +251,8 @@ class AdAutoMix(AutoMix, first=('alpha',)):
         learner = self.learner()
         rows, shares = self.block_draw(images)
         masks = learner.block([seen.index_select(0, each) for each in rows.t()], shares, images.shape[-2:])
-        logits = learner.teacher(shown(images.float(), rows, masks)).float()
-        loss = F.cross_entropy(logits, mixture(scores, rows, shares))
+        logits = learner.teacher(overlaid(images.float(), rows, masks)).float()
+        loss = F.cross_entropy(logits, mix_many(scores, rows, shares))
         if self.adversarial:
             alike = F.cosine_similarity(logits[:, None], told[rows], dim=2)
             loss = (1 - self.beta) * (shares * alike).sum(1).mean() - self.beta * loss
@@ -251,28 +262,3 @@ class AdAutoMix(AutoMix, first=('alpha',)):
     def mask_loss(self, mask: Tensor, share: Tensor) -> Tensor:
         """How far the means of masks ``(N, n, H, W)`` are off their shares ``(N, n)``, beyond the slack."""
         return ((mask.mean((2, 3)) - share).abs() - self.mask_slack).clamp(min=0).mean()
-
-
-def shown(pool: Tensor, rows: Tensor, masks: Tensor) -> Tensor:
-    """The pixels of rows of a pool as far as their masks show them.
-
-    Args:
-        pool (Tensor): ``(M, C, H, W)``.
-        rows (Tensor): ``(N, n)`` rows of it.
-        masks (Tensor): ``(N, n, H, W)``, or what broadcasts to it.
-
-    Returns:
-        Tensor: ``(N, C, H, W)``.
-    """
-    parts: Sequence[Tensor] = [
-        take_rows(pool, each) * mask[:, None] for each, mask in zip(rows.t(), masks.unbind(1), strict=True)
-    ]
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total
-
-
-def mixture(pool_scores: Tensor, rows: Tensor, shares: Tensor) -> Tensor:
-    """The label ``(N, K)`` of rows ``(N, n)`` of a pool with shares ``(N, n)``."""
-    return (shares[:, :, None] * pool_scores[rows]).sum(1)

@@ -111,3 +111,22 @@ def paste(
     mask = images.new_ones((1, 1, *images.shape[-2:]), dtype=torch.float32)
     mask[..., top:bottom, left:right] = 0
     return mixed, mask
+
+
+def overlaid(pool: Tensor, rows: Tensor, masks: Tensor) -> Tensor:
+    """The pixels of several rows of a pool, each as far as its mask shows it.
+
+    Args:
+        pool (Tensor): ``(M, C, H, W)``.
+        rows (Tensor): ``(N, n)`` rows of it.
+        masks (Tensor): ``(N, n, H, W)``, or what broadcasts to it.
+
+    Returns:
+        Tensor: ``(N, C, H, W)``.
+    """
+    first, *others = (
+        take_rows(pool, each) * mask[:, None] for each, mask in zip(rows.t(), masks.unbind(1), strict=True)
+    )
+    for other in others:
+        first = first + other
+    return first

@@ -25,6 +25,7 @@ TRAINED = [
     'adautomix/resnext50_800e-adautomix_cifar100',
     'adautomix/resnet18_400e-adautomix_tiny-imagenet',
     'adautomix/resnet50_100e-adautomix_in1k',
+    'adautomix/resnext50_200e-adautomix_aircraft',
     'adautomix/deit-small_200e-adautomix_cifar100',
     'adautomix/swin-tiny_200e-adautomix_cifar100',
 ]
@@ -69,8 +70,15 @@ def test_settings_are_the_authors(path: Path) -> None:
     large = data in ('in1k', 'cub', 'aircraft')
     end = found.get('momentum', (0.999, 0.999999))[1]
     if kind == 'adautomix':
-        assert found.get('beta', 0.3) == {'cifar100': 0.3, 'tiny-imagenet': 0.4, 'in1k': 0.1}[data]
+        fine = {'cub': (0.3, 0.1), 'aircraft': (0.3, 0.6)}
+        same = {'cifar100': 0.3, 'tiny-imagenet': 0.4, 'in1k': 0.1}.get(data)
+        assert found.get('beta', 0.3) == (same or fine[data][path.stem.startswith('resnext50')])
         assert found.get('n_images', 3) == (2 if data == 'in1k' else 3)
+        swin = config.model.backbone.type == 'SwinTransformer'
+        assert found.get('fewer', False) == (
+            swin or data == 'aircraft' or path.stem.startswith('resnet18_200e-adautomix_cub')
+        )
+        assert found.get('lam_margin', 0.03) == (0 if swin or path.stem == 'resnet18_200e-adautomix_aircraft' else 0.03)
         assert end == (0.99996 if transformer else 0.99999 if large else 0.999999)
         assert found.get('upsample', 'bilinear') == ('nearest' if transformer else 'bilinear')
     else:
@@ -85,8 +93,9 @@ def test_settings_are_the_authors(path: Path) -> None:
         keys = config.optim_wrapper.get('paramwise_cfg', {}).get('custom_keys', {})
         own = rate * keys.get(f'learned.{kind}.block', {}).get('lr_mult', 1.0)
         if config.model.backbone.type != 'mmmix.WideResNet_CIFAR':
-            assert own == pytest.approx(0.01 if data in ('cub', 'aircraft') else 0.1)
+            assert own == pytest.approx(0.01 if data in ('cub', 'aircraft') and kind != 'adautomix' else 0.1)
             floor = 0.0 if large or path.stem.startswith('resnet18_400e-adautomix') else 0.05
+            floor = 0.0005 if path.stem == 'resnet18_200e-adautomix_aircraft' else floor
             assert config.param_scheduler.get('eta_min', 0.0) == floor
 
 

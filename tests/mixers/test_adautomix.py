@@ -232,6 +232,28 @@ def test_the_story_has_the_strongest_partner_and_counts_an_image_once() -> None:
         assert torch.equal(mix.partner[shown], others.argmax(1)[shown])
 
 
+def test_with_fewer_each_batch_has_two_images_or_three() -> None:
+    model = build(fewer=True)
+    mixer, told = next(model.mixers()), []
+    for seed in range(12):
+        losses, mix = step(model, seed=seed, n=5)
+        total(losses).backward()
+        others = (mix.scores > 0).sum(1) - 1
+        told.append(mixer.count)
+        assert int(others.max()) <= told[-1] - 1
+    assert set(told) == {2, 3}
+    # It is a coin of the whole batch, which falls alike on all ranks.
+    model.coins = torch.Generator().manual_seed(1)
+    alike = []
+    for seed in (5, 6):
+        model.coins.manual_seed(2)
+        torch.manual_seed(seed)
+        mixer.meet(torch.rand(4, 3, 32, 32), torch.eye(5)[:4])
+        alike.append(mixer.count)
+    assert alike[0] == alike[1]
+    assert all(mixer.count == 3 for mixer in build().mixers())
+
+
 def test_labels_are_the_drawn_shares_or_the_areas() -> None:
     drawn, area = step(build())[1], step(build(labels=dict(type='mmmix.Area')))[1]
     assert torch.equal(drawn.mask, area.mask) and torch.equal(drawn.images, area.images)
