@@ -90,7 +90,7 @@ class AdAutoMix(AutoMix, first=('alpha',)):
     #: Of the student's draw: how the images beside the own one share what it leaves, and which those behind the
     #: partner are, rows of the batch.
     _rest: Tensor | None = state()
-    _further: Tensor | None = state()
+    _further: list[Tensor] = state()
     #: What was mixed: rows of the pool and the drawn shares, ``(N, n)`` each, and the label shares.
     _drawn: tuple[Tensor, Tensor] | None = state()
     _counted: Tensor | None = state()
@@ -134,7 +134,7 @@ class AdAutoMix(AutoMix, first=('alpha',)):
         if self.fewer:
             self._count = int(torch.randint(2, self.n_images + 1, (), generator=self.coins))
         found = super().find_partners(images, scores)
-        self._further = torch.stack([permutation(len(images), images.device) for _ in range(self.count - 1)], 1)[:, 1:]
+        self._further = [permutation(len(images), images.device) for _ in range(self.count - 2)]
         return found
 
     def look(self, images: Tensor) -> Tensor:
@@ -147,13 +147,12 @@ class AdAutoMix(AutoMix, first=('alpha',)):
         seen, seen_partners, further, rest = self._seen, self._seen_partners, self._further, self._rest
         assert seen is not None, 'meet() comes first'
         assert seen_partners is not None
-        assert further is not None
         assert rest is not None
         own = self.spread(share, images)[:, None]
         shares = torch.cat([own, (1 - own) * self.sent(rest, images)], 1)
-        rows = torch.cat([torch.arange(len(images), device=images.device)[:, None], partner[:, None], further], 1)
+        rows = torch.stack([torch.arange(len(images), device=images.device), partner, *further], 1)
         with torch.no_grad():
-            features = [seen[: len(images)], seen_partners, *(seen.index_select(0, each) for each in further.t())]
+            features = [seen[: len(images)], seen_partners, *(seen.index_select(0, each) for each in further)]
             masks = self.learner().block(features, shares, images.shape[-2:])
         masks = torch.where(self.flat(own)[:, :, None, None], shares[:, :, None, None], masks).to(images.dtype)
         self._drawn = rows, shares

@@ -135,6 +135,8 @@ def test_the_losses_equal_slow_references(count: int, mode: str, before: int, mo
         handle.remove()
         (student_rows, student_shares) = drawn[0]
         assert torch.equal(student_rows[:, 0], torch.arange(n))
+        torch.testing.assert_close(student_shares.sum(1), torch.ones(n))
+        assert len(student_shares.unique(dim=0)) == (1 if mode == 'batch' else n)
         student_masks = slow_masks(block, [maps[0][each] for each in student_rows.t()], student_shares, 32)
         masks = slow_masks(block, [maps[0][each] for each in rows.t()], shares, 32)
         torch.testing.assert_close(mix.images, blended(student_masks, student_rows), rtol=0, atol=2e-6)
@@ -188,9 +190,13 @@ def test_the_masks_depend_on_the_shares_unless_as_released() -> None:
             learner.block(features, torch.tensor([[own, 1 - own, 0.0]]).expand(4, 3), (32, 32)) for own in (0.1, 0.9)
         )
         assert torch.equal(low, high) == released
-        if not released:
-            model = build(lam_mode='elem')
-            assert len(step(model)[1].lam.unique()) > 1
+    theirs, ours = (step(build(as_released=flag, mask_slack=0.0))[0]['loss_mask'] for flag in (True, False))
+    assert float(theirs.detach()) == 0 < float(ours.detach())
+
+
+def test_one_share_for_the_batch_or_one_each() -> None:
+    assert len(step(build())[1].lam.unique()) <= 3, 'up to images that met themselves'
+    assert len(step(build(lam_mode='elem'))[1].lam.unique()) == 6
 
 
 @pytest.mark.parametrize(('count', 'released', 'share', 'flat'), [
@@ -243,14 +249,16 @@ def test_with_fewer_each_batch_has_two_images_or_three() -> None:
         assert int(others.max()) <= told[-1] - 1
     assert set(told) == {2, 3}
     # It is a coin of the whole batch, which falls alike on all ranks.
-    model.coins = torch.Generator().manual_seed(1)
-    alike = []
-    for seed in (5, 6):
-        model.coins.manual_seed(2)
-        torch.manual_seed(seed)
-        mixer.meet(torch.rand(4, 3, 32, 32), torch.eye(5)[:4])
-        alike.append(mixer.count)
-    assert alike[0] == alike[1]
+    counts = []
+    for coin in range(5):
+        alike = set()
+        for seed in range(5):
+            model.coins = torch.Generator().manual_seed(coin)
+            torch.manual_seed(seed)
+            mixer.find_partners(torch.rand(4, 3, 8, 8), torch.eye(4))
+            alike.add(mixer.count)
+        counts.append(alike)
+    assert all(len(alike) == 1 for alike in counts) and set.union(*counts) == {2, 3}
     assert all(mixer.count == 3 for mixer in build().mixers())
 
 
