@@ -301,6 +301,16 @@ def test_the_students_gradient_is_the_same_whatever_the_block_draws(
     assert all(gradient is None for gradient in gradients(model, f'{NAME}.block').values())
 
 
+def test_a_mix_leaves_the_student_alone() -> None:
+    model = build()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    mix = next(model.mixers()).mix(torch.rand(6, 3, 32, 32), torch.eye(6))
+    assert not mix.images.requires_grad and not mix.scores.requires_grad and model.training
+    for name, value in model.state_dict().items():
+        ours = name.startswith(f'{NAME}.teacher') and ('running' in name or 'tracked' in name)
+        assert ours or torch.equal(value, before[name]), name
+
+
 @pytest.mark.parametrize('before', [0, 1])
 def test_every_second_step_the_block_makes_it_harder(before: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A small step down the block's loss raises the teacher's cross entropy in the first step, then lowers it."""
