@@ -6,8 +6,9 @@ names a folder of PNGs of 32 x 32 pixels, of which some are drawn, or an archive
 dimensions holds ``(N, H, W, 3)`` bytes; without it images are random fields whose spectrum falls as that of
 photographs. With ``opencv-contrib-python-headless`` installed it also holds ``FineGrained``
 against OpenCV. What mixers draw is in ``fidelity_entries.py``, what is worked out from something given in
-``fidelity_partners.py``, ``fidelity_guides.py``, ``fidelity_labels.py`` and ``fidelity_heads.py``; a new method adds an
-entry to one of them, or says in :data:`WITHOUT` why it has none.
+``fidelity_partners.py``, ``fidelity_guides.py``, ``fidelity_labels.py``, ``fidelity_heads.py`` and
+``fidelity_views.py``; a new method adds an entry to one of them, or says in :data:`WITHOUT` why it has none, and
+``--only NAME`` adds its rows to the page and leaves the others as they are.
 """
 
 import json
@@ -20,6 +21,7 @@ import fidelity_guides
 import fidelity_heads
 import fidelity_labels
 import fidelity_partners
+import fidelity_views
 import numpy as np
 import torch
 from fidelity_entries import Entry, entries
@@ -67,14 +69,14 @@ def methods() -> Iterator[tuple[str, str]]:
     kinds = dict(partners=Partners, guides=Guide, keeps=Keep, labels=Labels)
     for name, part in ours(TASK_UTILS):
         yield next(section for section, kind in kinds.items() if issubclass(part, kind)), name
-    yield from (('keeps', name) for name, _ in ours(TRANSFORMS))
+    yield from (('keeps' if name.startswith('Keep') else 'transforms', name) for name, _ in ours(TRANSFORMS))
     networks = BaseBackbone, BaseClassifier
     yield from (('heads', name) for name, part in ours(MODELS) if not issubclass(part, networks))
 
 
 def given() -> list[Given]:
     """All entries that draw nothing that counts."""
-    rooms = fidelity_partners, fidelity_guides, fidelity_labels, fidelity_heads
+    rooms = fidelity_partners, fidelity_guides, fidelity_labels, fidelity_heads, fidelity_views
     return [entry for room in rooms for entry in room.entries()]
 
 
@@ -155,6 +157,16 @@ def row_of(entry: Entry, name: str, drawn: Drawn, maps: Array, theirs: Drawn | N
     return row
 
 
+def merged(rows: list[dict]) -> list[list[dict]]:
+    """The rows of each entry together: that of its reference begins one."""
+    groups: list[list[dict]] = []
+    for row in rows:
+        if row['law'] == 'authors':
+            groups.append([])
+        groups[-1].append(row)
+    return groups
+
+
 def settings(method: str, of_head: bool = False) -> str:
     """What the committed config of a method says of its mixer, or of its head."""
     if not method:
@@ -183,6 +195,7 @@ def main() -> None:
     parser.add_argument('--images', type=Path, help='folder or archive of images; by default random fields')
     parser.add_argument('--what', default='images', help='what they are, for the page')
     parser.add_argument('--count', type=int, default=2000)
+    parser.add_argument('--only', nargs='+', metavar='NAME', help='methods to renew; the others keep their rows')
     parser.add_argument('--output', type=Path, default=ROOT / 'benchmarks' / 'fidelity.json')
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -191,17 +204,32 @@ def main() -> None:
     maps = FineGrained()(torch.from_numpy(images).float())[:, 0].double().numpy()
     drawn, worked_out = [], []
     for entry in entries(pixels / 255):
+        if args.only and entry.mixer not in args.only:
+            continue
         found = compare(entry, pixels, maps)
         found[0] |= dict(source=entry.source, label=entry.label, settings=settings(entry.config))
         drawn += found
         print(json.dumps(found[1]))
     for each in given():
+        if args.only and each.method not in args.only:
+            continue
         worked_out.append(held(each, images) | dict(settings=settings(each.config, each.section == 'heads')))
         print(json.dumps(worked_out[-1]))
     kind = 'random fields' if args.images is None else args.what
     setting = dict(images=f'{len(pixels)} {kind} of 32 x 32 pixels', **environment())
     without = [dict(section=section, method=name, why=why) for (section, name), why in WITHOUT.items()]
-    result = dict(setting=setting, rows=drawn, given=worked_out, without=without, saliency=saliency(pixels, images))
+    if args.only:
+        known = json.loads(args.output.read_text(encoding='utf-8'))
+        rows = [row for row in merged(known['rows']) if row[0]['mixer'] not in args.only] + merged(drawn)
+        order = [(entry.mixer, entry.source) for entry in entries(pixels / 255)]
+        rows.sort(key=lambda group: order.index((group[0]['mixer'], group[0]['source'])))
+        worked_out += [row for row in known['given'] if row['method'] not in args.only]
+        places = [(entry.section, entry.method) for entry in given()]
+        worked_out.sort(key=lambda row: places.index((row['section'], row['method'])))
+        result = known | dict(rows=[row for group in rows for row in group], given=worked_out, without=without)
+    else:
+        result = dict(setting=setting, rows=drawn, given=worked_out, without=without)
+        result['saliency'] = saliency(pixels, images)
     write_json(args.output, result)
     args.output.with_suffix('.md').write_text(markdown(result), encoding='utf-8')
 

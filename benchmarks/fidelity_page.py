@@ -32,6 +32,7 @@ TITLES = dict(
     guides='Guides',
     keeps="Keeps, and KeepAugment's transforms",
     labels='Labels',
+    transforms='Transforms',
     heads='Heads and losses',
 )
 

@@ -5,12 +5,13 @@ from .corrupted_labels import CorruptedLabels
 from .digits import Digits
 from .scattered_digits import ScatteredDigits
 from .tiny_imagenet import TinyImageNet
-from .transforms import KeepAugment, KeepAutoAugment, KeepRandAugment
+from .transforms import AugMix, KeepAugment, KeepAutoAugment, KeepRandAugment
 
 __all__ = [
     'CIFAR10C',
     'CIFAR100C',
     'CORRUPTIONS',
+    'AugMix',
     'CorruptedLabels',
     'Digits',
     'KeepAugment',

@@ -11,11 +11,12 @@ from .backbones import (
 )
 from .classifiers import CleanPass, MixClassifier
 from .heads import SUMixHead, SUMixMixin, SUMixVisionTransformerClsHead
-from .losses import DecoupledMixLoss, sumix_terms
+from .losses import DecoupledMixLoss, JensenShannonLoss, sumix_terms
 
 __all__ = [
     'CleanPass',
     'DecoupledMixLoss',
+    'JensenShannonLoss',
     'MixClassifier',
     'PyramidNet_CIFAR',
     'ResNeXt_CIFAR',

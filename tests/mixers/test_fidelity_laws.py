@@ -72,7 +72,13 @@ def test_methods_are_all_that_is_registered() -> None:
     assert by_section['mixers'] == set(BATCH_AUGMENTS.module_dict)
     parts = set.union(*(by_section[section] for section in ('partners', 'guides', 'labels', 'keeps')))
     assert set(TASK_UTILS.module_dict) <= parts
-    assert by_section['heads'] == {'SUMixHead', 'SUMixVisionTransformerClsHead', 'DecoupledMixLoss'}
+    assert by_section['heads'] == {
+        'SUMixHead',
+        'SUMixVisionTransformerClsHead',
+        'DecoupledMixLoss',
+        'JensenShannonLoss',
+    }
+    assert by_section['transforms'] == {'AugMix'}
     assert {'KeepAugment', 'SelectiveCut'} <= by_section['keeps'] and 'History' in by_section['partners']
 
 

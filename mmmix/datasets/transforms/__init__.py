@@ -1,8 +1,9 @@
 """Transforms for data pipelines."""
 
+from .augmix import AugMix
 from .keep_augment import KeepAugment
 from .keep_auto_augment import KeepAutoAugment
 from .keep_cutout import KeepCutout
 from .keep_rand_augment import KeepRandAugment
 
-__all__ = ['KeepAugment', 'KeepAutoAugment', 'KeepCutout', 'KeepRandAugment']
+__all__ = ['AugMix', 'KeepAugment', 'KeepAutoAugment', 'KeepCutout', 'KeepRandAugment']

@@ -169,7 +169,8 @@ class MixClassifier(ImageClassifier):
                 losses = self.head.loss_mix(feats, mix, clean)
             else:
                 losses = self.head.loss(feats, soft_samples(mix.scores))
-        return losses, outputs.pop()
+        # Behind the logits of the images may come those of their views.
+        return losses, outputs.pop()[: len(mix.scores)]
 
     # ------------------------------------------------------------------------------------------------------- the mixers
 

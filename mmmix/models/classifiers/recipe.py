@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ...core import Mixer, check
 from ...core.fields import number
 from ...probes.modules import module_at
+from .targets import takes_views
 
 
 class Recipe:
@@ -190,7 +191,8 @@ def check_head(head: Any, recipe: Recipe) -> None:
         recipe (Recipe): The mixers.
 
     Raises:
-        ValueError: If it rates whole labels, or must know how images were mixed and one of the mixers does not tell.
+        ValueError: If it rates whole labels, compares views, or must know how images were mixed and one of the mixers
+            does not tell.
     """
     name, loss = type(head).__name__, getattr(head, 'loss_module', None)
     if getattr(head, 'cal_acc', False):
@@ -199,6 +201,10 @@ def check_head(head: Any, recipe: Recipe) -> None:
         raise ValueError(
             f'{name} with {type(loss).__name__} needs whole class labels and cannot take the label shares of '
             'a mix: use a head with a softmax or sigmoid cross entropy, e.g. LinearClsHead.'
+        )
+    if takes_views(head) and any(augment is not None for augment in recipe.augments):
+        raise ValueError(
+            f'{type(loss).__name__} compares views of unmixed images: remove `augments`, or use another loss.'
         )
     foreign = [a for a in recipe.augments if a is not None and not isinstance(a, Mixer)]
     if foreign and hasattr(head, 'loss_mix'):

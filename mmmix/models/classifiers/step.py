@@ -12,6 +12,7 @@ from ...ops.devices import eager, send
 from .clean_pass import CleanPass
 from .freshness import mark_mixed
 from .remembered import Remembered
+from .targets import takes_views
 
 
 class Step:
@@ -93,8 +94,27 @@ class Step:
         )
 
     def going_in(self, mix: Mix) -> Tensor:
-        """The images that go into the network: the mixed ones, or all that are to be mixed on the way."""
-        return mix.images if self.scene is None else self.scene.pool
+        """The images that go into the network: the mixed ones with their views, or all to be mixed on the way."""
+        if self.scene is not None:
+            return self.scene.pool
+        views = self.views()
+        return mix.images if views is None else torch.cat([mix.images, views])
+
+    def views(self) -> Tensor | None:
+        """Further views of the images, preprocessed, ``(V * N, C, H, W)``, view after view, if the loss compares them.
+
+        Raises:
+            ValueError: If a sample has none, or of another shape.
+        """
+        if not self.model.training or not takes_views(self.model.head):
+            return None
+        sent = self._along('views', "compare: add dict(type='mmmix.AugMix')")
+        if any(each.ndim != 4 for each in sent) or len({each.shape for each in sent}) > 1:
+            raise ValueError(
+                f'`views` must have the shape (V, C, H, W), alike in all samples, but got {tuple(sent[0].shape)}: use '
+                "dict(type='mmmix.AugMix') behind transforms that resize or crop."
+            )
+        return self._preprocessed(torch.stack(sent, 1).flatten(0, 1), self.images, 'AugMix')
 
     def clean_pass(self, of_pool: bool = False) -> CleanPass:
         """The clean pass of the batch, or of the pool where the head, the mixer or the caller wants it."""
@@ -148,21 +168,30 @@ class Step:
 
     def clean_views(self, images: Tensor) -> Tensor:
         """The clean views that came along with augmented images; see ``MixClassifier``."""
-        views = [sample.get('clean_view') for sample in self.data_samples]
-        if any(view is None for view in views):
-            raise ValueError(
-                "A sample has no `clean_view` to paste from: augment with mmmix.KeepAugment(guide='model') and pack "
-                "with dict(type='PackInputs', algorithm_keys=('clean_view',))."
-            )
+        views = self._along('clean_view', "paste from: augment with mmmix.KeepAugment(guide='model')")
         alike = all(view.shape == views[0].shape for view in views)
-        inputs = send(torch.stack(views), images.device) if alike else views
-        clean = self.model.data_preprocessor(dict(inputs=inputs), training=False)['inputs']
-        if clean.shape != images.shape:
+        return self._preprocessed(torch.stack(views) if alike else views, images, 'KeepAugment')
+
+    def _along(self, key: str, purpose: str) -> list[Tensor]:
+        """What came along with every sample under a key of the pipeline."""
+        sent = [sample.get(key) for sample in self.data_samples]
+        if any(each is None for each in sent):
             raise ValueError(
-                f'The clean views have the shape {tuple(clean.shape)} but the augmented images {tuple(images.shape)}: '
-                'put transforms that resize or crop in front of KeepAugment.'
+                f"A sample has no `{key}` to {purpose} and pack with dict(type='PackInputs', "
+                f"algorithm_keys=('{key}',))."
             )
-        return clean.to(images.dtype)
+        return sent
+
+    def _preprocessed(self, inputs: Tensor | list[Tensor], like: Tensor, maker: str) -> Tensor:
+        """Images from the pipeline as the classifier's preprocessor makes them; they must fit those of the batch."""
+        inputs = send(inputs, like.device) if isinstance(inputs, Tensor) else inputs
+        found = self.model.data_preprocessor(dict(inputs=inputs), training=False)['inputs']
+        if found.shape[1:] != like.shape[1:]:
+            raise ValueError(
+                f'The views that came along have the shape {tuple(found.shape)} but the images {tuple(like.shape)}: '
+                f'put transforms that resize or crop in front of {maker}.'
+            )
+        return found.to(like.dtype)
 
 
 @eager

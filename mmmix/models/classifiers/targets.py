@@ -62,6 +62,11 @@ def check_tokens(backbone: Any, head: Any) -> None:
         )
 
 
+def takes_views(head: Any) -> bool:
+    """Whether the loss of a head compares further views of the images, and takes logits of them."""
+    return getattr(getattr(head, 'loss_module', None), 'takes_views', False)
+
+
 def mix_accuracy(logits: Tensor, scores: Tensor) -> Tensor:
     """The share of the label that each prediction gets, averaged, in percent."""
     return 100 * scores.gather(1, logits.detach().argmax(1, keepdim=True)).mean()

@@ -1,0 +1,91 @@
+"""Transforms that make views of an image, and what is lost on them, beside slow references."""
+
+import math
+
+import numpy as np
+import torch
+from fidelity_given import Given, Measure
+from fidelity_heads import CLASSES, cross_entropy
+from fidelity_laws import Array
+from fidelity_networks import softmax
+from PIL import Image, ImageOps
+
+from mmmix import AugMix, JensenShannonLoss
+
+DECILES = np.linspace(0.1, 0.9, 9)
+
+
+def operation(rng: np.random.Generator, picture: Image.Image, severity: float = 3) -> Image.Image:
+    """One of the nine operations on a picture of 32 x 32 pixels, as the authors' code has them."""
+    level, sign = rng.uniform(0.1, severity) / 10, rng.choice([-1, 1])
+    shift = sign * int(32 / 3 * level)
+    matrices = [(1, sign * 0.3 * level, 0, 0, 1, 0), (1, 0, 0, sign * 0.3 * level, 1, 0), (1, 0, shift, 0, 1, 0),
+                (1, 0, 0, 0, 1, shift)]  # fmt: skip
+    which = rng.integers(9)
+    if which < 4:
+        return picture.transform((32, 32), Image.Transform.AFFINE, matrices[which], Image.Resampling.BILINEAR)
+    if which == 4:
+        return picture.rotate(sign * int(30 * level), Image.Resampling.BILINEAR)
+    if which == 5:
+        return ImageOps.posterize(picture, 4 - int(4 * level))
+    if which == 6:
+        return ImageOps.solarize(picture, 256 - int(256 * level))
+    return ImageOps.autocontrast(picture) if which == 7 else ImageOps.equalize(picture)
+
+
+def bytes_of(images: Array, count: int) -> Array:
+    """Images ``(N, 32, 32, 3)`` of bytes, stretched to all grey levels."""
+    low, high = images.min(), images.max()
+    return ((images[:count] - low) / (high - low) * 255).astype(np.uint8).transpose(0, 2, 3, 1)
+
+
+def augmix_of(rng: np.random.Generator, image: Array) -> Array:
+    """One mixture, chain by chain."""
+    weights, share = rng.dirichlet([1, 1, 1]), rng.beta(1, 1)
+    mixed = np.zeros(image.shape)
+    for weight in weights:
+        picture = Image.fromarray(image)
+        for _ in range(rng.integers(1, 4)):
+            picture = operation(rng, picture)
+        mixed += weight * np.asarray(picture)
+    return (1 - share) * image + share * mixed
+
+
+def augmix(images: Array) -> tuple[Array, Array]:
+    """How far mixtures are from their images: the deciles of the mean change of a pixel."""
+    rng, pixels = np.random.default_rng(0), bytes_of(images, 60)
+    transform, theirs, ours = AugMix(views=1), [], []
+    for image in pixels:
+        for _ in range(40):
+            theirs.append(np.abs(augmix_of(rng, image) - image).mean() / 255)
+            view = transform(dict(img=image))['views'][0].numpy().transpose(1, 2, 0)
+            ours.append(np.abs(view.astype(float) - image).mean() / 255)
+    return np.quantile(theirs, DECILES), np.quantile(ours, DECILES)
+
+
+def divergence(weight: float) -> Measure:
+    """Cross entropy of the images, and the mean divergence of three predictions from their mean, image by image."""
+
+    def measure(images: Array) -> tuple[Array, Array]:
+        logits = 3 * torch.randn(3, 8, CLASSES, dtype=torch.double)
+        labels = torch.arange(8) % CLASSES
+        loss = 0.0
+        for i, label in enumerate(labels.tolist()):
+            rows = [softmax(logits[view, i].numpy()) for view in range(3)]
+            mean = sum(rows) / 3
+            apart = sum(p * math.log(p / m) for row in rows for p, m in zip(row, mean, strict=True)) / 3
+            loss += (cross_entropy(logits[0, i].numpy(), label) + weight * apart) / 8
+        ours = JensenShannonLoss(weight=weight)(logits.flatten(0, 1), labels)
+        return np.array([loss]), np.array([float(ours)])
+
+    return measure
+
+
+def entries() -> list[Given]:
+    """Transforms and the loss that compares views."""
+    return [
+        Given('transforms', 'AugMix', 'three chains of one to three of nine operations, averaged, mixed with the image',
+              'code', 'deciles of the mean change of a pixel', augmix, near=0.01),
+        Given('heads', 'JensenShannonLoss', 'cross entropy, and 12 times the divergence of three predictions', 'code',
+              'loss of a batch', divergence(12.0), near=1e-6),
+    ]  # fmt: skip

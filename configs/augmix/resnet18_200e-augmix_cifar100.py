@@ -1,0 +1,12 @@
+_base_ = '../_base_/recipes/resnet18_200e_bs100_cifar100.py'
+
+train_pipeline = [
+    *_base_.train_pipeline[:-1],
+    dict(type='mmmix.AugMix'),
+    dict(type='PackInputs', algorithm_keys=('views',)),
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+model = dict(
+    type='mmmix.MixClassifier',
+    head=dict(loss=dict(_delete_=True, type='mmmix.JensenShannonLoss', weight=12.0)),
+)
