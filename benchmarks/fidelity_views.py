@@ -10,7 +10,7 @@ from fidelity_laws import Array
 from fidelity_networks import softmax
 from PIL import Image, ImageOps
 
-from mmmix import AugMix, JensenShannonLoss
+from mmmix import AugMix, JensenShannonLoss, PixMix
 
 DECILES = np.linspace(0.1, 0.9, 9)
 
@@ -63,6 +63,40 @@ def augmix(images: Array) -> tuple[Array, Array]:
     return np.quantile(theirs, DECILES), np.quantile(ours, DECILES)
 
 
+def pixmix_of(rng: np.random.Generator, image: Array, picture: Array, k: int = 4, beta: float = 3) -> Array:
+    """One mixture, round by round; both in [0, 1]."""
+
+    def start() -> Array:
+        return np.asarray(operation(rng, Image.fromarray((255 * image).astype(np.uint8)))) / 255
+
+    mixed = start() if rng.random() < 0.5 else image
+    for _ in range(rng.integers(k + 1)):
+        other = start() if rng.random() < 0.5 else picture
+        multiply = rng.random() < 0.5
+        if rng.random() < 0.5:
+            a, b = rng.beta(beta, 1), rng.beta(1, beta)
+        else:
+            a, b = 1 + rng.beta(1, beta), -rng.beta(1, beta)
+        if multiply:
+            mixed = (2 * mixed) ** a * np.maximum(2 * other, 1e-37) ** b / 2
+        else:
+            mixed = (a * (2 * mixed - 1) + b * (2 * other - 1) + 1) / 2
+        mixed = np.clip(mixed, 0, 1)
+    return mixed
+
+
+def pixmix(images: Array) -> tuple[Array, Array]:
+    """As for AugMix; both sides mix with the next image in place of a fractal."""
+    rng, pixels = np.random.default_rng(0), bytes_of(images, 60)
+    transform, theirs, ours = PixMix(count=1, size=8), [], []
+    for image, picture in zip(pixels / 255, np.roll(pixels, 1, 0) / 255, strict=True):
+        for _ in range(60):
+            theirs.append(np.abs(pixmix_of(rng, image, picture) - image).mean())
+            mixed = transform.mixed((255 * image).round().astype(np.uint8), picture.astype(np.float32))
+            ours.append(np.abs(mixed / 255 - image).mean())
+    return np.quantile(theirs, DECILES), np.quantile(ours, DECILES)
+
+
 def divergence(weight: float) -> Measure:
     """Cross entropy of the images, and the mean divergence of three predictions from their mean, image by image."""
 
@@ -86,6 +120,8 @@ def entries() -> list[Given]:
     return [
         Given('transforms', 'AugMix', 'three chains of one to three of nine operations, averaged, mixed with the image',
               'code', 'deciles of the mean change of a pixel', augmix, near=0.01),
+        Given('transforms', 'PixMix', 'up to four rounds of a picture or a changed copy, added or multiplied', 'code',
+              'deciles of the mean change of a pixel', pixmix, near=0.015),
         Given('heads', 'JensenShannonLoss', 'cross entropy, and 12 times the divergence of three predictions', 'code',
               'loss of a batch', divergence(12.0), near=1e-6),
     ]  # fmt: skip

@@ -5,7 +5,7 @@ from .corrupted_labels import CorruptedLabels
 from .digits import Digits
 from .scattered_digits import ScatteredDigits
 from .tiny_imagenet import TinyImageNet
-from .transforms import AugMix, KeepAugment, KeepAutoAugment, KeepRandAugment
+from .transforms import AugMix, KeepAugment, KeepAutoAugment, KeepRandAugment, PixMix
 
 __all__ = [
     'CIFAR10C',
@@ -17,6 +17,7 @@ __all__ = [
     'KeepAugment',
     'KeepAutoAugment',
     'KeepRandAugment',
+    'PixMix',
     'ScatteredDigits',
     'TinyImageNet',
 ]

@@ -78,7 +78,7 @@ def test_methods_are_all_that_is_registered() -> None:
         'DecoupledMixLoss',
         'JensenShannonLoss',
     }
-    assert by_section['transforms'] == {'AugMix'}
+    assert by_section['transforms'] == {'AugMix', 'PixMix'}
     assert {'KeepAugment', 'SelectiveCut'} <= by_section['keeps'] and 'History' in by_section['partners']
 
 

@@ -5,5 +5,6 @@ from .keep_augment import KeepAugment
 from .keep_auto_augment import KeepAutoAugment
 from .keep_cutout import KeepCutout
 from .keep_rand_augment import KeepRandAugment
+from .pixmix import PixMix
 
-__all__ = ['AugMix', 'KeepAugment', 'KeepAutoAugment', 'KeepCutout', 'KeepRandAugment']
+__all__ = ['AugMix', 'KeepAugment', 'KeepAutoAugment', 'KeepCutout', 'KeepRandAugment', 'PixMix']
