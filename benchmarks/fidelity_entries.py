@@ -5,6 +5,7 @@ A new mixer adds an entry to :func:`entries`. What is worked out and not drawn, 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import fidelity_laws as laws
@@ -142,6 +143,8 @@ def entries(pixels: Array) -> list[Entry]:
         Entry('Mixup', laws.mixup(1.0), 'paper', statistic=spread, label='the share', config='mixup'),
         Entry('ManifoldMix', laws.mixup(2.0), 'code; the share alone', dict(alpha=2.0), statistic=spread,
               label='the share', config='manifoldmix'),
+        Entry('RegMixup', laws.mixup(10.0), 'paper', statistic=spread, label='the share', config='regmixup',
+              model=SimpleNamespace(learned={})),
         Entry('AlignMix', laws.mixup(2.0), 'code; the share alone', dict(alpha=2.0), statistic=spread,
               label='the share', config='alignmix'),
         Entry('CutMix', laws.cutmix(1.0), 'code', dict(alpha=1.0), statistic=at_border, config='cutmix', why=ODD),

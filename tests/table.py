@@ -10,8 +10,6 @@ import torch
 from mmpretrain.registry import BATCH_AUGMENTS
 from torch import Tensor, nn
 
-from mmmix.core import Part
-
 
 @dataclass(frozen=True)
 class Row:
@@ -116,8 +114,7 @@ class TinyHead(nn.Module):
 
 def network_for(mixer: Any) -> nn.Module:
     """A small network for a mixer to look at, with what its parts learn."""
-    # Those that look with what they learn keep it up with the network before each step.
-    learners = [part for part in mixer.parts() if part.learns and type(part).begin_step is not Part.begin_step]
+    learners = [part for part in mixer.parts() if part.learns]
     if not learners:
         return TinyNet()
     network = TinyClassifier()
@@ -165,6 +162,7 @@ TABLE: tuple[Row, ...] = (
     Row('PuzzleMix', dict(n_labels=2, transport=False, blocks=(3,)), tag='cut'),
     Row('PuzzleMix', dict(blocks=(2, 4), t_size=3, t_eps=0.05), partner_as_is=False, tag='pieces'),
     Row('RecursiveMix', partner_as_is=False),
+    Row('RegMixup'),
     Row('ResizeMix', partner_as_is=False),
     Row('ResizeMix', dict(alpha=1, interpolation='nearest'), partner_as_is=False, tag='nearest'),
     Row('ResizeMix', dict(inside=False), partner_as_is=False, tag='cut'),

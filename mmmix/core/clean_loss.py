@@ -1,4 +1,4 @@
-"""The loss on clean images that comes along with Puzzle Mix and Co-Mixup."""
+"""The loss on clean images that comes along with RegMixup, Puzzle Mix and Co-Mixup."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from .fields import number
 from .kinds import GuidedMixer
 from .mix import Mix
+from .mixer import Mixer
 
 
-class CleanLossMixer(GuidedMixer, abstract=True):
+class CleanLoss(Mixer, abstract=True):
     """Base of mixers whose authors train on the clean images as well.
 
     The clean images then go through the network in train mode and with a graph, in the step's one clean pass, from
@@ -82,3 +83,7 @@ class CleanLossMixer(GuidedMixer, abstract=True):
             return {'loss_clean': self.clean_lam * F.cross_entropy(clean, scores)}
 
         yield losses
+
+
+class CleanLossMixer(CleanLoss, GuidedMixer, abstract=True):
+    """Base of those among them that ask a guide."""

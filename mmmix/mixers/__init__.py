@@ -21,6 +21,7 @@ from .mixup import Mixup
 from .puzzlemix import PuzzleMix
 from .random_erasing import RandomErasing
 from .recursivemix import RecursiveMix
+from .regmixup import RegMixup
 from .resizemix import ResizeMix
 from .saliencygrafting import SaliencyGrafting
 from .saliencymix import SaliencyMix
@@ -55,6 +56,7 @@ __all__ = [
     'PuzzleMix',
     'RandomErasing',
     'RecursiveMix',
+    'RegMixup',
     'ResizeMix',
     'SAMix',
     'SMMix',
