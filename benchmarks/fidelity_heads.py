@@ -11,7 +11,7 @@ from fidelity_given import Given, Measure
 from fidelity_laws import Array
 from fidelity_networks import softmax
 
-from mmmix import CutMix, DecoupledMixLoss, SUMixHead, SUMixVisionTransformerClsHead
+from mmmix import CutMix, DecoupledMixLoss, RegressionHead, SUMixHead, SUMixVisionTransformerClsHead
 
 CLASSES, WIDTH = 6, 8
 
@@ -147,6 +147,18 @@ def decoupled(weighted: bool) -> Measure:
     return measure
 
 
+def squared_error(images: Array) -> tuple[Array, Array]:
+    """The mean over all numbers of the squared error of a linear layer."""
+    head, features, labels = RegressionHead(WIDTH, num_classes=2), torch.randn(5, WIDTH), torch.randn(5, 2)
+    weight, bias = (each.detach().double().numpy() for each in (head.fc.weight, head.fc.bias))
+    total = 0.0
+    for row, wanted in zip(features.double().numpy(), labels.double().numpy(), strict=True):
+        for k in range(2):
+            total += (float(weight[k] @ row + bias[k]) - wanted[k]) ** 2 / 10
+    ours = head.loss_module(head((features,)), labels)
+    return np.array([total]), np.array([float(ours)])
+
+
 def entries() -> list[Given]:
     """Heads and losses."""
     what = 'loss, regulariser, mean new share'
@@ -185,4 +197,6 @@ def entries() -> list[Given]:
               'loss of each image', decoupled(True), config='decoupledmix'),
         Given('heads', 'DecoupledMixLoss', 'the same, both with full weight', "OpenMixup's code", 'loss of each image',
               decoupled(False), ours='weighted=False'),
+        Given('heads', 'RegressionHead', 'mean squared error of a linear layer', 'C-Mixup', 'loss of a batch',
+              squared_error),
     ]  # fmt: skip

@@ -15,6 +15,7 @@ from mmmix import (
     FineGrained,
     HardPool,
     History,
+    NearLabels,
     Permutation,
     SaliencyCycle,
     SelectiveCut,
@@ -47,6 +48,21 @@ def meetings(partners: Partners, images: Array, count: int = 6, batches: int = 4
 def permutation(images: Array) -> tuple[Array, Array]:
     """Everybody meets everybody alike, himself too."""
     return np.full((6, 6), 1 / 6), meetings(Permutation(), images)
+
+
+def near_labels(images: Array) -> tuple[Array, Array]:
+    """Each of the batch by a Gaussian of the distance of its label, oneself included."""
+    labels, bandwidth = np.array([-1.0, -0.7, 0.0, 0.1, 0.2, 1.0]), 0.3
+    theirs = np.zeros((6, 6))
+    for i in range(6):
+        for j in range(6):
+            theirs[i, j] = np.exp(-((labels[i] - labels[j]) ** 2) / (2 * bandwidth**2))
+        theirs[i] /= theirs[i].sum()
+    own, scores = tensors(images, 6)[0], torch.from_numpy(labels)[:, None].float()
+    met = np.zeros((6, 6))
+    for _ in range(4000):
+        met[np.arange(6), NearLabels(bandwidth=bandwidth)(own, scores)[2].numpy()] += 1
+    return theirs, met / 4000
 
 
 def last_step(images: Array) -> tuple[Array, Array]:
@@ -218,6 +234,8 @@ def entries() -> list[Given]:
     return [
         Given('partners', 'Permutation', 'a random permutation: each of the batch alike, oneself too', seed,
               'frequency of each pair', permutation, near=0.03),
+        Given('partners', 'NearLabels', 'of the batch by exp(-(y_i - y_j)^2 / (2 bandwidth^2)), oneself too',
+              'code, batch_type=1', 'frequency of each pair', near_labels, ours='bandwidth=0.3', near=0.03),
         Given('partners', 'History', 'what the image at the same place became in the last step, with its mixed label',
               'code', 'pixels and labels of the second step', last_step, config='recursivemix'),
         Given('partners', 'History', 'the first step is not mixed', 'code', 'own share in the first step', first_step,

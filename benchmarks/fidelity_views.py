@@ -10,7 +10,7 @@ from fidelity_laws import Array
 from fidelity_networks import softmax
 from PIL import Image, ImageOps
 
-from mmmix import AugMix, JensenShannonLoss, PixMix
+from mmmix import AugMix, JensenShannonLoss, PixMix, Turned
 
 DECILES = np.linspace(0.1, 0.9, 9)
 
@@ -97,6 +97,18 @@ def pixmix(images: Array) -> tuple[Array, Array]:
     return np.quantile(theirs, DECILES), np.quantile(ours, DECILES)
 
 
+def turned(images: Array) -> tuple[Array, Array]:
+    """Images turned by -60 to 60 degrees, and where in that range the angle lies."""
+    transform, theirs, ours = Turned(), [], []
+    for i, image in enumerate(bytes_of(images, 12)):
+        place = (i * 0.6180339887498949) % 1
+        picture = Image.fromarray(image).rotate(120 * place - 60, Image.Resampling.BILINEAR)
+        theirs += [np.asarray(picture).ravel() / 255, [2 * place - 1]]
+        found = transform(dict(img=image, sample_idx=i))
+        ours += [found['img'].ravel() / 255, found['gt_score']]
+    return np.concatenate(theirs), np.concatenate(ours)
+
+
 def divergence(weight: float) -> Measure:
     """Cross entropy of the images, and the mean divergence of three predictions from their mean, image by image."""
 
@@ -122,6 +134,8 @@ def entries() -> list[Given]:
               'code', 'deciles of the mean change of a pixel', augmix, near=0.01),
         Given('transforms', 'PixMix', 'up to four rounds of a picture or a changed copy, added or multiplied', 'code',
               'deciles of the mean change of a pixel', pixmix, near=0.015),
+        Given('transforms', 'Turned', 'turned by an angle of its own, which is the label', 'the angles are ours',
+              'pixels and labels', turned),
         Given('heads', 'JensenShannonLoss', 'cross entropy, and 12 times the divergence of three predictions', 'code',
               'loss of a batch', divergence(12.0), near=1e-6),
     ]  # fmt: skip

@@ -5,7 +5,7 @@ from .corrupted_labels import CorruptedLabels
 from .digits import Digits
 from .scattered_digits import ScatteredDigits
 from .tiny_imagenet import TinyImageNet
-from .transforms import AugMix, KeepAugment, KeepAutoAugment, KeepRandAugment, PixMix
+from .transforms import AugMix, KeepAugment, KeepAutoAugment, KeepRandAugment, PixMix, Turned
 
 __all__ = [
     'CIFAR10C',
@@ -20,4 +20,5 @@ __all__ = [
     'PixMix',
     'ScatteredDigits',
     'TinyImageNet',
+    'Turned',
 ]

@@ -3,6 +3,7 @@
 from .calibration import CalibrationError, expected_calibration_error
 from .corruptions import Corruption
 from .pixels import FGSM, PGD, Occlusion, PixelClassifier
+from .regression import RegressionError
 from .robustness import Result, evaluate
 from .runs import summarize
 
@@ -13,6 +14,7 @@ __all__ = [
     'Corruption',
     'Occlusion',
     'PixelClassifier',
+    'RegressionError',
     'Result',
     'evaluate',
     'expected_calibration_error',

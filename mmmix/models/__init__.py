@@ -10,7 +10,7 @@ from .backbones import (
     WideResNet_CIFAR,
 )
 from .classifiers import CleanPass, MixClassifier
-from .heads import SUMixHead, SUMixMixin, SUMixVisionTransformerClsHead
+from .heads import RegressionHead, SUMixHead, SUMixMixin, SUMixVisionTransformerClsHead
 from .losses import DecoupledMixLoss, JensenShannonLoss, sumix_terms
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     'JensenShannonLoss',
     'MixClassifier',
     'PyramidNet_CIFAR',
+    'RegressionHead',
     'ResNeXt_CIFAR',
     'ResNet_CIFAR',
     'SUMixHead',

@@ -77,8 +77,9 @@ def test_methods_are_all_that_is_registered() -> None:
         'SUMixVisionTransformerClsHead',
         'DecoupledMixLoss',
         'JensenShannonLoss',
+        'RegressionHead',
     }
-    assert by_section['transforms'] == {'AugMix', 'PixMix'}
+    assert by_section['transforms'] == {'AugMix', 'PixMix', 'Turned'}
     assert {'KeepAugment', 'SelectiveCut'} <= by_section['keeps'] and 'History' in by_section['partners']
 
 

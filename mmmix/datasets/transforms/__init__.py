@@ -6,5 +6,6 @@ from .keep_auto_augment import KeepAutoAugment
 from .keep_cutout import KeepCutout
 from .keep_rand_augment import KeepRandAugment
 from .pixmix import PixMix
+from .turned import Turned
 
-__all__ = ['AugMix', 'KeepAugment', 'KeepAutoAugment', 'KeepCutout', 'KeepRandAugment', 'PixMix']
+__all__ = ['AugMix', 'KeepAugment', 'KeepAutoAugment', 'KeepCutout', 'KeepRandAugment', 'PixMix', 'Turned']

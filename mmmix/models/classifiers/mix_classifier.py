@@ -20,7 +20,7 @@ from .observer import observe, predictions
 from .recipe import Recipe, adopt, own_configs
 from .remembered import Remembered
 from .step import Step
-from .targets import check_tokens, classes_of, mix_accuracy, recorded_logits, scores_of, soft_samples
+from .targets import check_tokens, classes_of, rated, recorded_logits, scores_of, soft_samples
 
 
 @MODELS.register_module()
@@ -152,7 +152,7 @@ class MixClassifier(ImageClassifier):
         losses, logits = self._head_losses(feats, mix, clean)
         for losses_of in listeners.learners:
             losses = {**losses, **losses_of(mix, logits)}
-        losses['mix_acc'] = mix_accuracy(logits, mix.scores)
+        losses = {**losses, **rated(self.head, logits, mix.scores)}
         if step.foreign:
             return losses
         self.observed = observe(step, self.mixers(), mix, logits, self.hard_table is not None)

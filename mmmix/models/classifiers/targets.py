@@ -67,6 +67,12 @@ def takes_views(head: Any) -> bool:
     return getattr(getattr(head, 'loss_module', None), 'takes_views', False)
 
 
+def rated(head: Any, logits: Tensor, scores: Tensor) -> dict[str, Tensor]:
+    """What the log says of the predictions on a mixed batch: what the head makes of them, or their accuracy."""
+    rate = getattr(head, 'rate_mix', None)
+    return dict(mix_acc=mix_accuracy(logits, scores)) if rate is None else rate(logits, scores)
+
+
 def mix_accuracy(logits: Tensor, scores: Tensor) -> Tensor:
     """The share of the label that each prediction gets, averaged, in percent."""
     return 100 * scores.gather(1, logits.detach().argmax(1, keepdim=True)).mean()

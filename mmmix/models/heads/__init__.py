@@ -1,6 +1,7 @@
 """Heads that understand mixes."""
 
+from .regression_head import RegressionHead
 from .sumix_head import SUMixHead, SUMixVisionTransformerClsHead
 from .sumix_mixin import SUMixMixin
 
-__all__ = ['SUMixHead', 'SUMixMixin', 'SUMixVisionTransformerClsHead']
+__all__ = ['RegressionHead', 'SUMixHead', 'SUMixMixin', 'SUMixVisionTransformerClsHead']

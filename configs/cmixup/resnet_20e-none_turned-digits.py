@@ -1,0 +1,1 @@
+_base_ = '../_base_/recipes/resnet_20e_turned-digits.py'
