@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+import fidelity_collages as collages
 import fidelity_laws as laws
 import fidelity_regions as regions
 import fidelity_salience as salient
@@ -185,6 +186,11 @@ def entries(pixels: Array) -> list[Entry]:
         Entry('SaliencyGrafting', regions.saliency_grafting(8), READING + ' (cells, norms and temperature)',
               dict(grid=8), statistic=importance_gone, label='norms of the maps that are left', given=True, images=500,
               config='saliencygrafting'),
+        Entry('RICAP', collages.ricap(0.3), 'code', statistic=kept_area, label='areas of all four', config='ricap'),
+        Entry('Mosaic', collages.mosaic(0.25, 0.75), 'our reading for classification', statistic=kept_area,
+              label='areas of all four', config='mosaic'),
+        Entry('CutThumbnail', collages.cutthumbnail(0.5), 'paper; the place is our reading', statistic=at_border,
+              config='cutthumbnail'),
         Entry('StackMix', stackmix, 'paper, with images of double width', dict(keep_size=False),
               {'default': dict(keep_size=True)}, kept_area, config='stackmix'),
         Entry('GuidedMixup', salient.guidedmixup, 'code', {}, residual, spread, config='guidedmixup', images=100,

@@ -16,6 +16,7 @@ from mmmix import (
     HardPool,
     History,
     NearLabels,
+    Oneself,
     Permutation,
     SaliencyCycle,
     SelectiveCut,
@@ -63,6 +64,11 @@ def near_labels(images: Array) -> tuple[Array, Array]:
     for _ in range(4000):
         met[np.arange(6), NearLabels(bandwidth=bandwidth)(own, scores)[2].numpy()] += 1
     return theirs, met / 4000
+
+
+def oneself(images: Array) -> tuple[Array, Array]:
+    """Nobody but oneself."""
+    return np.eye(6), meetings(Oneself(), images, batches=2)
 
 
 def last_step(images: Array) -> tuple[Array, Array]:
@@ -236,6 +242,7 @@ def entries() -> list[Given]:
               'frequency of each pair', permutation, near=0.03),
         Given('partners', 'NearLabels', 'of the batch by exp(-(y_i - y_j)^2 / (2 bandwidth^2)), oneself too',
               'code, batch_type=1', 'frequency of each pair', near_labels, ours='bandwidth=0.3', near=0.03),
+        Given('partners', 'Oneself', 'the image itself', 'Cut-Thumbnail', 'frequency of each pair', oneself),
         Given('partners', 'History', 'what the image at the same place became in the last step, with its mixed label',
               'code', 'pixels and labels of the second step', last_step, config='recursivemix'),
         Given('partners', 'History', 'the first step is not mixed', 'code', 'own share in the first step', first_step,

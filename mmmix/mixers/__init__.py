@@ -7,6 +7,7 @@ from .automix import AutoMix
 from .comixup import CoMixup
 from .cutmix import CutMix
 from .cutout import Cutout
+from .cutthumbnail import CutThumbnail
 from .fmix import FMix
 from .gridmask import GridMask
 from .gridmix import GridMix
@@ -18,11 +19,13 @@ from .manifoldmix import ManifoldMix
 from .maskmix import MaskMix
 from .mixpro import MixPro
 from .mixup import Mixup
+from .mosaic import Mosaic
 from .puzzlemix import PuzzleMix
 from .random_erasing import RandomErasing
 from .recursivemix import RecursiveMix
 from .regmixup import RegMixup
 from .resizemix import ResizeMix
+from .ricap import RICAP
 from .saliencygrafting import SaliencyGrafting
 from .saliencymix import SaliencyMix
 from .samix import SAMix
@@ -33,12 +36,14 @@ from .stackmix import StackMix
 from .tokenmix import TokenMix
 
 __all__ = [
+    'RICAP',
     'AdAutoMix',
     'AlignMix',
     'AttentiveMix',
     'AutoMix',
     'CoMixup',
     'CutMix',
+    'CutThumbnail',
     'Cutout',
     'FMix',
     'GridMask',
@@ -53,6 +58,7 @@ __all__ = [
     'MaskMix',
     'MixPro',
     'Mixup',
+    'Mosaic',
     'PuzzleMix',
     'RandomErasing',
     'RecursiveMix',

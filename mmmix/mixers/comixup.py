@@ -1,19 +1,18 @@
 """Co-Mixup."""
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
-from ..core import Built, Guide, Labels, Mix, Partners, Permutation
+from ..core import Built, Guide
 from ..core.clean_loss import CleanLossMixer
-from ..core.fields import again, number, settled, state, whole
+from ..core.collage import Collage
+from ..core.fields import again, number, whole
 from ..ops.cells import cells_of, cells_to_pixels, pixels_to_cells, shares_of_cells
 from ..ops.potts import PottsField, label_counts, own_first
 from .puzzlemix import loss_gradient
 
 
-class CoMixup(CleanLossMixer, first=('alpha',)):
+class CoMixup(Collage, CleanLossMixer, first=('alpha',)):
     r"""Co-Mixup: the cells of several outputs are taken from as many inputs, salient and diverse at once.
 
     `Co-Mixup: Saliency Guided Joint Mixup with Supermodular Diversity <https://arxiv.org/abs/2102.03065>`_. The batch
@@ -59,17 +58,6 @@ class CoMixup(CleanLossMixer, first=('alpha',)):
     )
     thres: float = number(default=0.83, least=0, doc="How many images' worth of an input is a lot.")
     iterations: int = whole(default=4, least=1, doc='Rounds over all outputs.')
-    partners: Built[Partners] = settled(default=Permutation())
-    labels: Built[Labels | None] = settled()
-    _scores: Tensor | None = state()
-
-    def find_partners(self, images: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor] | None:
-        """Nobody yet: who is mixed in comes out of the energy."""
-        return None if len(images) == 1 else (images, scores, torch.arange(len(images), device=images.device))
-
-    def sample_share(self, count: int, device: torch.device) -> Tensor:
-        """Zeros: the energy decides."""
-        return torch.zeros(count, device=device)
 
     def blend(self, images: Tensor, pool: Tensor, partner: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """Find out which input each cell of each output shows, and show it."""
@@ -94,31 +82,15 @@ class CoMixup(CleanLossMixer, first=('alpha',)):
         mixed = images.gather(0, pixels.expand(-1, images.shape[1], -1, -1))
         if images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous():
             mixed = mixed.contiguous(memory_format=torch.channels_last)
-        self._tell(source, pixels, own)
+        self._tell(source, pixels)
         return mixed, pixels == own[:, None, None, None]
 
-    def _tell(self, source: Tensor, pixels: Tensor, own: Tensor) -> None:
-        """Work out the shares of all inputs, and of the strongest other one."""
-        n = len(own)
-        area = torch.zeros(n, n, device=own.device)
+    def _tell(self, source: Tensor, pixels: Tensor) -> None:
+        """Work out the shares of all inputs."""
+        n = len(source)
+        area = torch.zeros(n, n, device=source.device)
         area.scatter_add_(1, pixels.flatten(1), area.new_ones(()).expand(n, pixels[0].numel()))
-        area = area / pixels[0].numel()
-        scene = self._scene
-        if scene is None:
-            return
-        others = area.scatter(1, own[:, None], -1.0)
-        strongest, scene.partner = others.max(1)
-        self.tell_shares(area.gather(1, own[:, None]).squeeze(1), strongest.clamp(min=0))
-        scores = scene.own_scores
-        self._scores = (area @ scores.to(area.dtype)).to(scores.dtype)
-
-    def finish(self, mixed: Tensor, mask: Tensor, pool: Tensor, pool_scores: Tensor, partner: Tensor) -> Mix:
-        """The whole mixture in ``scores``, the strongest partner beside it."""
-        assert self._scene is not None
-        assert self._scores is not None
-        mix = super().finish(mixed, mask, pool, pool_scores, self._scene.partner)
-        scores, self._scores = self._scores, None
-        return replace(mix, scores=scores)
+        self.tell_areas(area / pixels[0].numel())
 
     def assign(self, salience: Tensor) -> Tensor:
         """Which input each cell of each output shows.

@@ -4,6 +4,7 @@ from ..core.roles import Partners, Permutation
 from .hardpool import HardPool
 from .history import History
 from .near_labels import NearLabels
+from .oneself import Oneself
 from .saliency_cycle import SaliencyCycle
 
-__all__ = ['HardPool', 'History', 'NearLabels', 'Partners', 'Permutation', 'SaliencyCycle']
+__all__ = ['HardPool', 'History', 'NearLabels', 'Oneself', 'Partners', 'Permutation', 'SaliencyCycle']
