@@ -6,8 +6,8 @@ names a folder of PNGs of 32 x 32 pixels, of which some are drawn, or an archive
 dimensions holds ``(N, H, W, 3)`` bytes; without it images are random fields whose spectrum falls as that of
 photographs. With ``opencv-contrib-python-headless`` installed it also holds ``FineGrained``
 against OpenCV. What mixers draw is in ``fidelity_entries.py``, what is worked out from something given in
-``fidelity_partners.py``, ``fidelity_guides.py``, ``fidelity_labels.py``, ``fidelity_heads.py`` and
-``fidelity_views.py``; a new method adds an entry to one of them, or says in :data:`WITHOUT` why it has none, and
+``fidelity_partners.py``, ``fidelity_guides.py``, ``fidelity_labels.py``, ``fidelity_heads.py``, ``fidelity_views.py``
+and ``fidelity_styles.py``; a new method adds an entry to one of them, or says in :data:`WITHOUT` why it has none, and
 ``--only NAME`` adds its rows to the page and leaves the others as they are.
 """
 
@@ -21,6 +21,7 @@ import fidelity_guides
 import fidelity_heads
 import fidelity_labels
 import fidelity_partners
+import fidelity_styles
 import fidelity_views
 import numpy as np
 import torch
@@ -76,7 +77,7 @@ def methods() -> Iterator[tuple[str, str]]:
 
 def given() -> list[Given]:
     """All entries that draw nothing that counts."""
-    rooms = fidelity_partners, fidelity_guides, fidelity_labels, fidelity_heads, fidelity_views
+    rooms = fidelity_partners, fidelity_guides, fidelity_labels, fidelity_heads, fidelity_views, fidelity_styles
     return [entry for room in rooms for entry in room.entries()]
 
 

@@ -23,6 +23,7 @@ class Row:
         partner_as_is: Whether partner pixels go into the mix as they are, not resized or aligned.
         pair_label: Whether a label is made of the own one and one partner's, and no more.
         sums_to_one: Whether the shares of a label add up to 1.
+        blends: Whether mixed pixels are own and partner pixels by the shares in the mask.
         random: Whether two seeds give two results even if nothing but the mask is drawn.
         image_size: Height and width that the laws use; not square unless the method needs it.
         tag: Tells apart several rows of one mixer.
@@ -35,6 +36,7 @@ class Row:
     partner_as_is: bool = True
     pair_label: bool = True
     sums_to_one: bool = True
+    blends: bool = True
     random: bool = True
     image_size: tuple[int, int] = (24, 20)
     tag: str = ''
@@ -159,6 +161,9 @@ TABLE: tuple[Row, ...] = (
     Row('ManifoldMix'),
     Row('MaskMix', dict(mask_size=7)),
     Row('MixPro', dict(mask_size=6)),
+    Row('MixStyle', dict(prob=1.0), area_label=False, blends=False),
+    Row('MoEx', dict(prob=1.0), area_label=False, blends=False),
+    Row('MoEx', dict(prob=1.0, norm='instance'), area_label=False, blends=False, tag='instance'),
     Row('Mosaic', pair_label=False, partner_as_is=False),
     Row('PuzzleMix', partner_as_is=False),
     Row('PuzzleMix', dict(n_labels=2, transport=False, blocks=(3,)), tag='cut'),

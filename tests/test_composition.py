@@ -53,6 +53,8 @@ ARGS: dict[str, dict[str, Any]] = {
     'AutoMix': dict(features='backbone'),
     'SAMix': dict(features='backbone'),
     'MixPro': dict(mask_size=8),
+    'MixStyle': dict(at=['backbone.layer1', 'backbone.layer2']),
+    'MoEx': dict(at=['backbone.layer1']),
 }
 #: Mixers that read attention.
 ON_VIT = {'SMMix', 'MixPro'}
@@ -179,7 +181,7 @@ def test_all_at_once(sumix: bool, partners: str, mode: str) -> None:
 def test_policies(row: Row, policy: str) -> None:
     """On a vision transformer, in one step each."""
     args = {**arguments(row), 'labels': dict(type=f'mmmix.{policy}')}
-    if row.name in ('ManifoldMix', 'AlignMix'):
+    if row.name in ('ManifoldMix', 'AlignMix', 'MoEx'):
         args['at'] = ['', 'backbone.layers.0']
     if 'features' in args:
         args['features'] = 'backbone.layers.0'

@@ -44,8 +44,8 @@ def test_channel_means_equal_the_scores(row: Row, mode: str) -> None:
 @mixers
 def test_ones_mixed_with_zeros_equal_the_mask(row: Row, mode: str) -> None:
     mixer = row.build(lam_mode=mode)
-    if isinstance(mixer, Preserving) or not row.pair_label:
-        pytest.skip('it has no partner, or several')
+    if isinstance(mixer, Preserving) or not row.pair_label or not row.blends:
+        pytest.skip('it has no partner, or several, or does not blend')
     images, scores = torch.ones(N, C, *row.image_size), torch.eye(N)
     pool = torch.cat([images, torch.zeros_like(images)])
     partner = N + torch.randperm(N)
@@ -217,7 +217,11 @@ def test_prob(row: Row, mode: str) -> None:
     assert torch.equal(never.lam, torch.ones(N)) and torch.equal(never.lam_partner, torch.zeros(N))
     torch.manual_seed(0)
     mixer = row.build(lam_mode=mode, prob=0.5)
-    unmixed = torch.stack([mixer.mix(images, scores).mask.flatten(1).amin(1) == 1 for _ in range(60)]).float()
+    mixes = [mixer.mix(images, scores) for _ in range(60)]
+    if row.blends:
+        unmixed = torch.stack([mix.mask.flatten(1).amin(1) == 1 for mix in mixes]).float()
+    else:
+        unmixed = torch.stack([(mix.images == images).flatten(1).all(1) for mix in mixes]).float()
     assert 0.3 < float(unmixed.mean()) < 0.75
     whole_batches = (unmixed.mean(1) == 0) | (unmixed.mean(1) == 1)
     if mode == 'elem':

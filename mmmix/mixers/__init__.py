@@ -18,7 +18,9 @@ from .keep_presets import KeepCutMix, KeepCutout, KeepRandomErasing
 from .manifoldmix import ManifoldMix
 from .maskmix import MaskMix
 from .mixpro import MixPro
+from .mixstyle import MixStyle
 from .mixup import Mixup
+from .moex import MoEx
 from .mosaic import Mosaic
 from .puzzlemix import PuzzleMix
 from .random_erasing import RandomErasing
@@ -57,7 +59,9 @@ __all__ = [
     'ManifoldMix',
     'MaskMix',
     'MixPro',
+    'MixStyle',
     'Mixup',
+    'MoEx',
     'Mosaic',
     'PuzzleMix',
     'RandomErasing',

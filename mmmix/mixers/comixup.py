@@ -12,7 +12,7 @@ from ..ops.potts import PottsField, label_counts, own_first
 from .puzzlemix import loss_gradient
 
 
-class CoMixup(Collage, CleanLossMixer, first=('alpha',)):
+class CoMixup(CleanLossMixer, Collage, first=('alpha',)):
     r"""Co-Mixup: the cells of several outputs are taken from as many inputs, salient and diverse at once.
 
     `Co-Mixup: Saliency Guided Joint Mixup with Supermodular Diversity <https://arxiv.org/abs/2102.03065>`_. The batch
