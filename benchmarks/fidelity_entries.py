@@ -173,6 +173,8 @@ def entries(pixels: Array) -> list[Entry]:
               why='all directions are alike, as in the paper; in the code two columns of frequencies are left'),
         Entry('SmoothMix', laws.smoothmix, 'paper', statistic=spread, config='smoothmix'),
         Entry('GridMix', regions.gridmix(4), READING, statistic=borders, config='gridmix'),
+        Entry('GridHoles', regions.gridholes((2, 6), (0.5, 1), (0.5, 2)), "OpenMixup's code", statistic=borders,
+              config='gridholes'),
         Entry('MaskMix', laws.maskmix(8), 'code', statistic=kept_area),
         Entry('MixPro', laws.maskmix(8), 'code; its labels: ProgressiveAttention', dict(labels=AREA),
               statistic=borders, config='mixpro'),

@@ -28,6 +28,31 @@ def on_pixels(cells: Array, height: int, width: int) -> Array:
 # ---------------------------------------------------------------------------------------------------------------- cells
 
 
+def gridholes(holes: tuple[int, int], area: tuple[float, float], aspect: tuple[float, float]) -> Law:
+    """Holes at the corners of square patches, in a box anywhere; the loops go over the holes."""
+
+    def law(rng: np.random.Generator, images: Array, maps: Array) -> Drawn:
+        height, width = images.shape[2:]
+        masks = []
+        for _ in images:
+            ratio, shape, count = rng.uniform(*area), rng.uniform(*aspect), int(rng.integers(holes[0], holes[1] + 1))
+            wide = int(math.sqrt(height * width * ratio / shape))
+            high = min(int(wide * shape), height)
+            wide = min(wide, width)
+            left, top = int((width - wide) * rng.random()), int((height - high) * rng.random())
+            patch = math.ceil(wide / count)
+            side = min(max(int(patch * math.sqrt(1 - rng.random())), 1), patch - 1)
+            mask = np.ones((height, width))
+            for y in range(0, high, patch):
+                for x in range(0, wide, patch):
+                    below, right = top + min(y + side, high), left + min(x + side, wide)
+                    mask[top + y : below, left + x : right] = 0
+            masks.append(mask)
+        return of_masks(masks)
+
+    return law
+
+
 def gridmix(grid: int, alpha: float = 1.0) -> Law:
     """A chessboard whose cells stay with the probability of the drawn share."""
 

@@ -153,6 +153,7 @@ TABLE: tuple[Row, ...] = (
     Row('FMix'),
     Row('FMix', dict(max_soft=0.3, alpha=0.4), tag='soft'),
     Row('FMix', dict(spectrum='two_columns'), tag='columns'),
+    Row('GridHoles'),
     Row('GridMask', dict(d_range=(6, 12)), area_label=False),
     Row('GridMask', dict(rotate=0, fill='random'), area_label=False, tag='upright'),
     Row('GridMix', dict(grid=3)),

@@ -9,6 +9,7 @@ from .cutmix import CutMix
 from .cutout import Cutout
 from .cutthumbnail import CutThumbnail
 from .fmix import FMix
+from .gridholes import GridHoles
 from .gridmask import GridMask
 from .gridmix import GridMix
 from .guidedmixup import GuidedMixup
@@ -48,6 +49,7 @@ __all__ = [
     'CutThumbnail',
     'Cutout',
     'FMix',
+    'GridHoles',
     'GridMask',
     'GridMix',
     'GuidedMixup',

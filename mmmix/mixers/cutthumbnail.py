@@ -5,7 +5,7 @@ from torch import Tensor
 
 from ..core import WholeMixer
 from ..core.fields import number, settled
-from ..ops.boxes import Box, area_size
+from ..ops.boxes import Box, Side, area_size
 from ..ops.draws import random_index
 
 
@@ -40,10 +40,12 @@ class CutThumbnail(WholeMixer):
         """Boxes anywhere inside the image."""
         # A share that was a square in float32 must not lose a pixel to rounding.
         high, wide = area_size(share, height, width, 1e-4)
-        if isinstance(share, Tensor):
-            top, left = (
-                random_index(size - side + 1, len(side), side.device) for size, side in ((height, high), (width, wide))
-            )
-        else:
-            top, left = (int(torch.randint(size - side + 1, ())) for size, side in ((height, high), (width, wide)))
+        top, left = (_first(size - side + 1) for size, side in ((height, high), (width, wide)))
         return top, top + high, left, left + wide
+
+
+def _first(places: Side) -> Side:
+    """One of so many places, on the device or on the host."""
+    if isinstance(places, Tensor):
+        return random_index(places, len(places), places.device)
+    return int(torch.randint(places, ()))

@@ -16,7 +16,7 @@ class GridMix(Mixer):
     area.
 
     The paper's code is not public, so the law of the cells is our reading of it. Its second part, a loss that predicts
-    the label of every cell, is not here. OpenMixup's ``gridmix`` is another method of that name, with regular holes.
+    the label of every cell, is not here. OpenMixup's ``gridmix`` is another method of that name, :class:`GridHoles`.
 
     Example:
         >>> import torch

@@ -59,7 +59,7 @@ def test_crops_lie_anywhere_in_their_images() -> None:
     """At the top left of the own image the crop of half the size begins at each row alike."""
     images, scores = coded()
     mixer = RICAP(lam_mode='elem')
-    mixer.crossing = lambda count, height, width, device: (  # type: ignore[method-assign]
+    mixer.crossing = lambda count, height, width, device: (
         torch.full((count,), 5), torch.full((count,), 13)
     )  # fmt: skip
     first = []

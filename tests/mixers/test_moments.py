@@ -39,7 +39,7 @@ def test_the_share_is_that_of_the_label() -> None:
 def test_mixstyle_mixes_the_moments_of_channels_by_the_share() -> None:
     mixer = MixStyle(prob=1.0, eps=1e-12)
     shares = torch.linspace(0, 0.95, 6)
-    mixer.sample_share = lambda count, device: shares  # type: ignore[method-assign]
+    mixer.sample_share = lambda count, device: shares
     mix = mixer.mix(FEATURES, torch.eye(6))
     for moment in (torch.mean, torch.std):
         wanted = torch.lerp(moment(FEATURES[mix.partner], (2, 3)), moment(FEATURES, (2, 3)), shares[:, None])

@@ -65,4 +65,4 @@ def test_the_stock_classifier_is_told_what_to_do() -> None:
     with pytest.raises(TypeError, match='adds no loss for `clean_lam`'):
         RegMixup().bind(stock)
     with pytest.raises(TypeError, match='does not take `at`'):
-        RegMixup(at='backbone')  # type: ignore[call-arg]
+        RegMixup(at='backbone')

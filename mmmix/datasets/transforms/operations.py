@@ -1,7 +1,7 @@
 """The image operations of AugMix and PixMix, at a level drawn anew each time, on torchvision's functions."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -68,7 +68,7 @@ def operations(all_ops: bool) -> list[Operation]:
     return [*GEOMETRY_AND_TONE.values(), *(LIKE_CORRUPTIONS.values() if all_ops else ())]
 
 
-def changed(picture: Image.Image, among: list[Operation], severity: float) -> Image.Image:
+def changed(picture: Image.Image, among: Sequence[Operation], severity: float) -> Image.Image:
     """The picture after one of the operations, at a level uniform in [0.1, severity] of 10."""
     chosen = among[int(torch.randint(len(among), ()))]
     return chosen(picture, (0.1 + (severity - 0.1) * float(torch.rand(()))) / 10)
