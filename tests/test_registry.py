@@ -33,7 +33,7 @@ def message(build: Any, config: dict) -> str:
         ('HOOKS', 'HardSampelHook', 'did you mean mmmix.HardSampleHook?'),
         ('TRANSFORMS', 'CutMix', 'mmmix.CutMix is a mixer, not a transform: name it in `model.train_cfg.augments`.'),
         ('TRANSFORMS', 'RandomErasing', 'or take mmpretrain.RandomErasing'),
-        ('TRANSFORMS', 'Nothing', 'there are KeepAugment, KeepAutoAugment'),
+        ('TRANSFORMS', 'Nothing', 'there are AugMix, KeepAugment, KeepAutoAugment'),
         ('HOOKS', 'HardPool', 'name it in a mixer'),
     ],
 )
