@@ -74,6 +74,7 @@ STEPS: dict[str, tuple[dict, dict, dict]] = {
     'early': (RESNET, LINEAR, dict(type='mmmix.KeepCutout', guide=dict(type='mmmix.EarlyHead', scale=0.5))),
     'puzzle': (RESNET, LINEAR, dict(type='mmmix.PuzzleMix')),
     'snap': (RESNET, LINEAR, dict(type='mmmix.SnapMix')),
+    'gridmix': (RESNET, LINEAR, dict(type='mmmix.GridMix', local=0.1)),
     'regmixup': (RESNET, LINEAR, dict(type='mmmix.RegMixup')),
     'moex': (RESNET, LINEAR, dict(type='mmmix.MoEx', prob=1.0)),
     'ricap': (RESNET, LINEAR, dict(type='mmmix.RICAP', lam_mode='elem')),

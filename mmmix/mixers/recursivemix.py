@@ -162,8 +162,15 @@ def feature_map(output: Any) -> Tensor:
     return last_tensor(output, lambda tensor: tensor.ndim == 4)
 
 
-def map_width(model: Any, path: str) -> int:
+def map_width(model: Any, path: str, owner: str = 'RecursiveMix', loss: str = 'consistency') -> int:
     """How many channels the feature map at ``path`` has, found by a dry run that leaves no trace.
+
+    Args:
+        model (nn.Module): The classifier.
+        path (str): Path of the module.
+        owner (str): Who asks, for the error. Defaults to ``'RecursiveMix'``.
+        loss (str): The argument that is the weight of the loss that looks at it, for the error. Defaults to
+            ``'consistency'``.
 
     Raises:
         ValueError: If there is no such module, or if it gives no map.
@@ -173,8 +180,8 @@ def map_width(model: Any, path: str) -> int:
         return feature_map(dry_run(model, path)).shape[1]
     except ValueError:
         raise ValueError(
-            f"RecursiveMix: '{path}' gives no feature map (N, C, h, w) for `consistency` to look at: name a module in "
-            'front of the pooling in `features`, or use consistency=0.'
+            f"{owner}: '{path}' gives no feature map (N, C, h, w) for `{loss}` to look at: name a module in front of "
+            f'the pooling in `features`, or use {loss}=0.'
         ) from None
 
 
