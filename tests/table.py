@@ -10,6 +10,9 @@ import torch
 from mmpretrain.registry import BATCH_AUGMENTS
 from torch import Tensor, nn
 
+from mmmix.core import Part
+from mmmix.core.clean_loss import CleanLoss
+
 
 @dataclass(frozen=True)
 class Row:
@@ -116,7 +119,13 @@ class TinyHead(nn.Module):
 
 def network_for(mixer: Any) -> nn.Module:
     """A small network for a mixer to look at, with what its parts learn."""
-    learners = [part for part in mixer.parts() if part.learns]
+    # Those that look with what they learn keep it up with the network before each step; a loss on clean images asks for
+    # a network that adds losses.
+    learners = [
+        part
+        for part in mixer.parts()
+        if part.learns and (type(part).begin_step is not Part.begin_step or isinstance(part, CleanLoss))
+    ]
     if not learners:
         return TinyNet()
     network = TinyClassifier()
