@@ -127,7 +127,8 @@ asked about its 890 test scenes. Mean and standard deviation over the networks; 
 *Shares*: SUMix's with `distance='l2'` of CutMix's mixes: their error to the visible share of the two objects (the
 area's is 0.166), the mean absolute difference to those of a full look, and Spearman's correlation with them.
 *Quantiles*: where among all places of a box of {LENGTH} pixels its salience stands by `InputGradient`, in [0, 1]; a
-selective cut may fall below `tau`. *Missed*: what the memory of hard samples would count; the last column is how often it counts the same.
+selective cut may fall below `tau`. *Missed*: what the memory of hard samples would count; the last column is how often
+it counts the same.
 
 `memory` keeps the {TOP} largest probabilities of another crop of the scene by the same network; `in full, another crop`
 says what of its distance the crop makes. How old a memory is has no part in it.
