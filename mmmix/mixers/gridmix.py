@@ -16,7 +16,7 @@ from ..probes.modules import module_at, recorded
 from .recursivemix import feature_map, map_width
 
 
-class GridMix(Mixer):
+class GridMix(Mixer, first=('grid', 'alpha', 'prob', 'lam_mode', 'partners', 'labels', 'check_finite', 'at')):
     r"""GridMix: a chessboard whose cells are the own image or the partner at random.
 
     `GridMix: Strong Regularization through Local Context Mapping <https://doi.org/10.1016/j.patcog.2020.107594>`_. The

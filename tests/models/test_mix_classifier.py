@@ -64,13 +64,13 @@ def test_logs_say_what_was_mixed(monkeypatch: pytest.MonkeyPatch) -> None:
     inputs, samples = torch.rand(6, 3, 32, 32), data()['data_samples']
     mixes = []
     mixer = next(model.mixers())
-    original = mixer.mix_met
+    original = mixer.mix
 
-    def listened(*args: object):
+    def listened(*args: Tensor):
         mixes.append(original(*args))
         return mixes[-1]
 
-    monkeypatch.setattr(mixer, 'mix_met', listened)
+    monkeypatch.setattr(mixer, 'mix', listened)
     logits: list[Tensor] = []
     model.head.register_forward_hook(lambda module, args, output: logits.append(output))
     losses = model.loss(inputs, samples)

@@ -69,9 +69,11 @@ class Step:
             # mmpretrain's CutMix writes into its input, and others still want the clean batch.
             return Mix.unmixed(*self.augment(self.images.clone(), self.scores))
         self.at = draw_depth(mixer)
+        if not self.at and (not self.fresh or self._wanted(mixer)):
+            return mixer.mix(self.images, self.scores)
         scene = mixer.meet(self.images, self.scores)
         if not self.at:
-            if scene is not None and self.fresh and not self._wanted(mixer):
+            if scene is not None:
                 scene.overwrite = True
                 mark_mixed(self.images)
             return mixer.mix_met(scene, self.images, self.scores)
