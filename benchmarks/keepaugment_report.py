@@ -11,12 +11,6 @@ from typing import Any
 from mmmix.evaluation.frame import table
 
 HERE = Path(__file__).parent
-KEPT = """With an allocator that keeps its memory
-
-On a CPU, glibc gives blocks beyond 32 MiB back to the system and fetches them anew, page by page. Activations of this
-batch are that large, Cutout's own too. The guides avoid it by going through the batch in slices, which changes
-nothing else. Told to keep its memory (`MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296`), the
-allocator costs nobody anything, and slices make no difference."""
 
 
 def page(name: str, title: str, text: str, about: dict[str, Any], tables: list[str]) -> None:
@@ -32,41 +26,6 @@ def spread(values: list[float]) -> str:
     if len(values) == 1:
         return f'{values[0]:.2f} (one seed)'
     return f'{mean(values):.2f} ({min(values):.2f} to {max(values):.2f})'
-
-
-def cost_table(result: dict[str, Any]) -> str:
-    """One row for each variant."""
-    rows = [
-        [
-            row['method'],
-            f'{row["median_seconds"]:.2f}',
-            f'{row["ratio"]:.3f} ({row["ratio_min"]:.3f} to {row["ratio_max"]:.3f})',
-            row['budget'],
-            f'{row["guide_seconds"]:.3f}' if 'guide_seconds' in row else '',
-            f'{row["choice_seconds"]:.4f}' if 'choice_seconds' in row else '',
-        ]
-        for row in result['rows']
-    ]
-    head = ['method', 'seconds', 'relative to Cutout (range)', 'budget', 'of it in the guide', 'in the choice']
-    return table(head, rows)
-
-
-def cost(result: dict[str, Any]) -> None:
-    """Step time relative to Cutout."""
-    text = (
-        'What a training step costs relative to Cutout. The paper measured 2.0, 1.26 and 1.21 on a GPU; by counting '
-        'passes it is 1.67, 1.17, 1.19 and 1.05. These are figures of a CPU, in seconds of its own work: no '
-        'GPU was at hand.'
-    )
-    tables = [cost_table(result)]
-    kept = HERE / 'keepaugment_cost_kept_memory.json'
-    if kept.exists():
-        tables += [f'## {KEPT}', cost_table(json.loads(kept.read_text()))]
-    if 'profile' in result:
-        seconds = [[key, value] for key, value in result['profile'].items() if isinstance(value, float)]
-        tables += [f'## Where the early head loses its budget\n\n{result["profile"]["reading"]}']
-        tables += [table(['part', 'seconds'], seconds), f'Measured on {result["profile"]["of"]}.']
-    page('cost', 'What a selective cut costs', text, result['about'], tables)
 
 
 def cifar10(result: dict[str, Any]) -> None:
@@ -109,7 +68,7 @@ def fidelity(result: dict[str, Any]) -> None:
 
 def main() -> None:
     """Write the pages whose JSON is there."""
-    for write in (cost, cifar10, fidelity):
+    for write in (cifar10, fidelity):
         path = HERE / f'keepaugment_{write.__name__}.json'
         if path.exists():
             write(json.loads(path.read_text()))
