@@ -247,13 +247,10 @@ def page(path: Path, setting: dict[str, Any], runs: list[dict[str, Any]]) -> Non
         head = ['arm', 'ms a step', 'to none', 'to CutMix, median (quartiles)', 'passes', 'budget', 'met']
         rows = []
         for arm in run['arms']:
-            low, high = arm['quartiles']
-            against = f'{arm["to_cutmix"]:.2f} ({low:.2f} to {high:.2f})'
-            milliseconds = f'{arm["milliseconds"]:.0f}'
+            against = '{:.2f} ({:.2f} to {:.2f})'.format(arm['to_cutmix'], *arm['quartiles'])
             passes = ARMS[arm['arm']].passes
-            counted = None if passes is None else f'{passes:.2f}'
-            to_none = f'{arm["to_none"]:.2f}'
-            rows.append([arm['arm'], milliseconds, to_none, against, counted, arm['budget'], arm['met']])
+            cells = [f'{arm["milliseconds"]:.0f}', f'{arm["to_none"]:.2f}', against]
+            rows.append([arm['arm'], *cells, passes and f'{passes:.2f}', arm['budget'], arm['met']])
         kind, batch = run['name'].split('-')
         backbone, _, side, _, _ = SETTINGS[run['name']]
         told = TOLD[kind].format(width=setting['width'] or backbone.get('base_channels', 64), side=side, batch=batch)
