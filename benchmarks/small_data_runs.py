@@ -182,35 +182,11 @@ def train(arm: Arm, images: Images, seed: int, epochs: int, rated: int = LAST, r
         regime (Regime): What all arms have in common. Defaults to that of the small-data comparison.
     """
     dataset = InMemory(images.train_labels)
-    sampler = DefaultSampler(dataset, shuffle=True, seed=seed)
     views = Views(images.train, regime.crop, seed)
     steps = epochs * (len(dataset) // regime.batch)
     score = Score(images, epochs - rated, regime.bfloat16)
-    head = dict(type='mmpretrain.LinearClsHead', num_classes=images.classes, in_channels=regime.channels)
-    sgd = dict(type='SGD', lr=regime.lr, momentum=0.9, nesterov=True, weight_decay=regime.weight_decay)
-    cycle = dict(eta_max=regime.lr, total_steps=steps, pct_start=regime.warm_up, by_epoch=False)
     with tempfile.TemporaryDirectory() as folder:
-        runner = Runner(
-            model=dict(
-                type='mmmix.MixClassifier',
-                backbone=regime.backbone,
-                neck=dict(type='mmpretrain.GlobalAveragePooling'),
-                head={**head, **arm.head},
-                train_cfg=None if arm.augments is None else dict(augments=arm.augments),
-            ),
-            work_dir=folder,
-            train_dataloader=DataLoader(dataset, regime.batch, sampler=sampler, collate_fn=views, drop_last=True),
-            train_cfg=dict(by_epoch=True, max_epochs=epochs),
-            optim_wrapper=dict(**regime.precision(), optimizer=sgd),
-            param_scheduler=dict(type='OneCycleLR', **cycle),
-            default_hooks=dict(logger=None, checkpoint=None),
-            custom_hooks=[*arm.hooks, score],
-            randomness=dict(seed=seed),
-            experiment_name=f'{Path(folder).name}',
-            default_scope='mmpretrain',
-            log_level='ERROR',
-        )
-        runner.model.to(device=regime.device, memory_format=torch.channels_last)
+        runner = runner_of(arm, dataset, views, images.classes, seed, epochs, regime, folder, [score])
         # On a CPU the seconds of this process, which has one thread: what else the machine does is not counted.
         now = clock(regime.device, own_work=True)
         start = now()
@@ -219,3 +195,59 @@ def train(arm: Arm, images: Images, seed: int, epochs: int, rated: int = LAST, r
     tables = [hook.table for hook in runner.hooks if isinstance(hook, HardSampleHook)]
     predicted = logits_of(runner.model, images.train, regime.bfloat16).argmax(1)
     return Trained(score.found, predicted, tables[0].hardness() if tables else None, seconds / steps)
+
+
+def runner_of(
+    arm: Arm,
+    dataset: Dataset,
+    collate: Any,
+    classes: int,
+    seed: int,
+    epochs: int,
+    regime: Regime,
+    folder: str,
+    hooks: Sequence[Hook],
+    preprocessor: dict[str, Any] | None = None,
+) -> Runner:
+    """MMEngine's runner for an arm.
+
+    Args:
+        arm (Arm): How to train.
+        dataset (Dataset): On what.
+        collate (Callable): Puts its samples together.
+        classes (int): How many there are.
+        seed (int): Fixes initialisation and order.
+        epochs (int): How many.
+        regime (Regime): What all arms have in common.
+        folder (str): The work dir.
+        hooks (Sequence[Hook]): Beside the arm's own.
+        preprocessor (dict, optional): The data preprocessor's. Defaults to None, images are normalised already.
+    """
+    sampler = DefaultSampler(dataset, shuffle=True, seed=seed)
+    steps = epochs * (len(dataset) // regime.batch)  # type: ignore[arg-type]
+    head = dict(type='mmpretrain.LinearClsHead', num_classes=classes, in_channels=regime.channels)
+    sgd = dict(type='SGD', lr=regime.lr, momentum=0.9, nesterov=True, weight_decay=regime.weight_decay)
+    cycle = dict(eta_max=regime.lr, total_steps=steps, pct_start=regime.warm_up, by_epoch=False)
+    runner = Runner(
+        model=dict(
+            type='mmmix.MixClassifier',
+            backbone=regime.backbone,
+            neck=dict(type='mmpretrain.GlobalAveragePooling'),
+            head={**head, **arm.head},
+            train_cfg=None if arm.augments is None else dict(augments=arm.augments),
+            data_preprocessor=preprocessor,
+        ),
+        work_dir=folder,
+        train_dataloader=DataLoader(dataset, regime.batch, sampler=sampler, collate_fn=collate, drop_last=True),
+        train_cfg=dict(by_epoch=True, max_epochs=epochs),
+        optim_wrapper=dict(**regime.precision(), optimizer=sgd),
+        param_scheduler=dict(type='OneCycleLR', **cycle),
+        default_hooks=dict(logger=None, checkpoint=None),
+        custom_hooks=[*arm.hooks, *hooks],
+        randomness=dict(seed=seed),
+        experiment_name=Path(folder).name,
+        default_scope='mmpretrain',
+        log_level='ERROR',
+    )
+    runner.model.to(device=regime.device, memory_format=torch.channels_last)
+    return runner
