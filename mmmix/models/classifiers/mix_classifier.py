@@ -56,8 +56,8 @@ class MixClassifier(ImageClassifier):
         mixer runs, at which depth, and with ``lam_mode='batch'`` whether it mixes at all; ratios, places and partners
         stay each rank's own.
 
-        Where nobody else wants the clean images, those that the data preprocessor made are mixed in place: call it again
-        before each :meth:`loss`. A batch of your own is left as it is.
+        Where nobody else wants the clean images, those that the data preprocessor made are mixed in place: call it
+        again before each :meth:`loss`. A batch of your own is left as it is.
 
         ``SwitchRecipeHook`` and ``EMAHook`` work as with ``ImageClassifier``. The uncertainty layer of a SUMix head
         and what parts learn (``learned.*``) are all in a checkpoint that a plain classifier does not know; it ignores
