@@ -1,7 +1,7 @@
 """The contract of every mixed-sample method: a mixer answers where, and this base does the rest."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -79,6 +79,7 @@ class Mixer(Part, abstract=True):
         "``''`` is the images. Tokens are mixed as the map of their patches, class tokens by the label share. Guides "
         'still look at the images.',
     )
+    mask_tells: ClassVar[bool] = True  #: Whether a mask of ones says that an image was left as it is.
     _scene: Scene | None = state()
 
     def __post_init__(self) -> None:

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 import torch
 from mmpretrain.structures import DataSample
+from networks import classifier, data
 
 from mmmix import Mix, MixClassifier, MixStyle, MoEx
+from mmmix.engine import HardSampleTable
 
 FEATURES = torch.randn(6, 5, 7, 8, generator=torch.Generator().manual_seed(0)) * 2 + 1
 NETWORK = dict(
@@ -98,3 +100,14 @@ def test_they_act_inside_a_resnet_at_their_default_places(augments: dict, places
     assert {mix.at for mix in told} == places and seen[0] == (6, 4, 16, 16)
     lam = 0.5 if 'MoEx' in augments['type'] else 1.0
     assert all(mix.lam.tolist() == pytest.approx([lam] * 6) for mix in told)
+
+
+@pytest.mark.parametrize('name', ['MixStyle', 'MoEx'])
+@pytest.mark.parametrize('prob', [1.0, 0.0])
+def test_a_changed_style_is_no_clean_view(name: str, prob: float) -> None:
+    """The mask of MixStyle is whole, but a memory of hard samples must not count what the network made of it."""
+    model = classifier(augments=dict(type=f'mmmix.{name}', prob=prob, lam_mode='batch'))
+    model.hard_table = HardSampleTable(6)
+    model.loss(torch.rand(6, 3, 32, 32), data()['data_samples'])
+    assert model.observed is not None
+    assert (model.observed[1] == -1).all() == (prob == 1)

@@ -53,10 +53,7 @@ def predictions(mix: Mix, logits: Tensor, step: Step, table: Any) -> tuple[Seque
     if step.clean is not None and step.clean.ran:
         return step.sample_idx(), table.compact(step.clean.logits[: len(step.scores)], table.top)
     rows = table.compact(logits, table.top)
-    if mix.mixed:
-        whole = mix.mask.flatten(1).amin(1) == 1
-        rows = torch.where(whole[:, None, None], rows, -1)
-    return step.sample_idx(), rows
+    return step.sample_idx(), torch.where(untouched(mix, step)[:, None, None], rows, -1) if mix.mixed else rows
 
 
 def outcomes(mix: Mix, logits: Tensor, step: Step) -> Tensor:
@@ -65,4 +62,10 @@ def outcomes(mix: Mix, logits: Tensor, step: Step) -> Tensor:
     if step.clean is not None and step.clean.ran:
         return (step.clean.logits[: len(labels)].detach().argmax(1) != labels).to(torch.int8)
     missed = (logits.argmax(1) != labels).to(torch.int8)
-    return missed if not mix.mixed else torch.where(mix.mask.flatten(1).amin(1) == 1, missed, -1)
+    return torch.where(untouched(mix, step), missed, -1) if mix.mixed else missed
+
+
+def untouched(mix: Mix, step: Step) -> Tensor:
+    """Which images of a mixed batch the network saw as they came, ``(N,)`` bool."""
+    whole = mix.mask.flatten(1).amin(1) == 1
+    return whole if step.mixer is None or step.mixer.mask_tells else torch.zeros_like(whole)
