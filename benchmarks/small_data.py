@@ -18,7 +18,7 @@ from typing import Any
 from small_data_arms import ARMS, arms_named
 from small_data_images import load_images
 from small_data_jobs import run_all
-from small_data_runs import BFLOAT16, train
+from small_data_runs import train
 from small_data_tables import draw, page
 from small_data_tuning import TRIED
 
@@ -61,7 +61,7 @@ def main() -> None:
     """Do every run that is not in the file yet."""
     args = parse_args()
     setting = dict(images=args.images, epochs=args.epochs, coarse=args.coarse, tuning=args.tuning)
-    told = dict(dtype='bfloat16' if BFLOAT16 else 'float32', **environment())
+    told = dict(**environment())
     results = Results(args.output, {**setting, **told}, strict=tuple(setting))
     if not args.page:
         load_images(args.data, args.images, args.coarse, args.tuning)  # Once, before two processes want them.

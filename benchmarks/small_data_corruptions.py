@@ -24,7 +24,7 @@ from mmengine.registry import init_default_scope
 from small_data_arms import CUTMIX, Arm
 from small_data_images import read, split
 from small_data_jobs import run_all
-from small_data_runs import BFLOAT16, SMALL, logits_of, runner_of
+from small_data_runs import SMALL, logits_of, runner_of
 from small_data_tables import interval, shown
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -136,7 +136,7 @@ def one_run(job: dict[str, Any]) -> dict[str, Any]:
     def error(given: Tensor) -> float:
         normalised = (given.float() - mean[:, None, None]) / std[:, None, None]
         images = normalised.contiguous(memory_format=torch.channels_last)
-        found = logits_of(runner.model, images, BFLOAT16)
+        found = logits_of(runner.model, images, SMALL.bfloat16)
         return 100 * float((found.argmax(1) != test_labels).double().mean())
 
     errors = {name: round(error(given), 3) for name, given in corrupted(test, folder).items()}

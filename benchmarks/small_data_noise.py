@@ -19,7 +19,7 @@ from sklearn.metrics import roc_auc_score
 from small_data_arms import HARD, Arm
 from small_data_images import Images, load_images
 from small_data_jobs import run_all
-from small_data_runs import BFLOAT16, LAST, train
+from small_data_runs import LAST, train
 from small_data_tables import interval, shown
 from torch import Tensor
 
@@ -131,7 +131,7 @@ def main() -> None:
     if args.epochs < LAST:
         parser.error(f'--epochs must be at least {LAST}, whose median is the score')
     setting = dict(images=args.images, epochs=args.epochs)
-    told = dict(dtype='bfloat16' if BFLOAT16 else 'float32', **environment())
+    told = dict(**environment())
     results = Results(args.output, {**setting, **told}, strict=tuple(setting))
     if args.data is not None:
         load_images(args.data, args.images)
@@ -149,7 +149,7 @@ def main() -> None:
             count=len({run['seed'] for run in results.runs}),
             epochs=told['epochs'],
             table=table(head, rows_of(results.runs)),
-            hardware=f'{hardware}{told["dtype"]}.',
+            hardware=f'{hardware}float32.',
         )
         args.output.with_suffix('.md').write_text(text, encoding='utf-8')
 

@@ -23,8 +23,6 @@ from mmmix.evaluation.frame import clock
 
 #: The score is the median over so many of the last epochs.
 LAST = 5
-#: bfloat16 where the CPU computes in it, which elsewhere is several times slower than float32.
-BFLOAT16: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 class InMemory(Dataset):
@@ -110,7 +108,7 @@ class Regime:
         weight_decay: On everything.
         warm_up: The part of the steps in which the rate rises.
         crop: Random crops out of so many pixels of black around the image; 0 is none.
-        bfloat16: Whether the network computes in it where it can.
+        bfloat16: Whether the network computes in it: on a CPU of today not faster for a network so small.
         device: Where the images lie and the network runs.
     """
 
@@ -121,7 +119,7 @@ class Regime:
     weight_decay: float = 5e-4
     warm_up: float = 0.15
     crop: int = 0
-    bfloat16: bool = BFLOAT16
+    bfloat16: bool = False
     device: str = 'cpu'
 
     def precision(self) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def page(path: Path, known: dict[str, Arm], setting: dict[str, Any], runs: list[
         picture=path.with_suffix('.png').name,
         flags=''.join([' --coarse' * coarse, ' --tuning' * tuning]),
         hardware=f'torch {setting["versions"]["torch"]}, one core of a {setting["hardware"]["machine"]} CPU a run, '
-        f'{setting["dtype"]}.',
+        'float32.',
     )
     path.with_suffix('.md').write_text(text, encoding='utf-8')
 

@@ -235,7 +235,10 @@ class HardPool(Partners):
         if self.dtype is not None:
             better = str(wider).removeprefix('torch.')
             raise ValueError(f'HardPool: these images {reason}: use dtype={better!r}, or leave `dtype` out.')
-        self.images = torch.cat([self._decode(part, wider) for part in self.images.split(64)])
+        # Part by part, to need little room; not joined, since autocast to the other half type refuses to join halves.
+        held, self.images = self.images, torch.empty_like(self.images, dtype=wider)
+        for old, new in zip(held.split(64), self.images.split(64), strict=True):
+            new.copy_(self._decode(old, wider))
 
     def _log(self, why: str = '') -> None:
         assert self.images is not None

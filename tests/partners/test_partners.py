@@ -190,15 +190,17 @@ def held(pool: HardPool) -> Tensor:
     return torch.stack([found[i] for i in sorted(found)]) * STD + MEAN
 
 
+@pytest.mark.parametrize('autocast', [False, True])
 @pytest.mark.parametrize(
     ('levels', 'dtype'),
     [((3.0, 7.0, 300.5), 'float16'), ((3.0, 7.0, 7e7), 'float32'), ((3.5, 7.5, 7e7), 'float32')],
 )
-def test_the_pool_follows_the_range_of_later_images(levels: tuple[float, ...], dtype: str) -> None:
+def test_the_pool_follows_the_range_of_later_images(levels: tuple[float, ...], dtype: str, autocast: bool) -> None:
     """What the first hard samples let expect does not hold: nothing is clipped, nothing becomes infinite."""
     pool = pool_with(StubTable(0, 1, 2), size=70)
-    for i, value in enumerate(levels):
-        pool.observe(greys(value), torch.eye(100)[[i]], [i])
+    with torch.autocast('cpu', torch.bfloat16, enabled=autocast):
+        for i, value in enumerate(levels):
+            pool.observe(greys(value), torch.eye(100)[[i]], [i])
     torch.testing.assert_close(held(pool), torch.tensor(levels), rtol=1e-3, atol=1e-1)
     assert pool.images is not None and pool.images.dtype == getattr(torch, dtype) and len(pool.images) == 70
     pool.observe(greys(levels[0]), torch.eye(100)[[0]], [0])
