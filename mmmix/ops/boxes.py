@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .blocks import in_blocks
 from .draws import random_index
 
 #: An ``(N,)`` integer tensor, or an integer.
@@ -92,6 +93,10 @@ def box_sums(maps: Tensor, heights: Tensor, widths: Tensor) -> tuple[Tensor, Ten
         tuple[Tensor, Tensor]: The sums over what of each box lies in the image, ``(N, H, W)``, indexed by the centre,
         and the bool map of the same shape that tells which centres hold the whole box inside the image.
     """
+    return in_blocks(_box_sums, maps, heights, widths)
+
+
+def _box_sums(maps: Tensor, heights: Tensor, widths: Tensor) -> tuple[Tensor, Tensor]:
     n, _, height, width = maps.shape
     integral = maps.new_zeros(n, height + 1, width + 1, dtype=torch.float64)
     integral[:, 1:, 1:] = maps[:, 0].double().cumsum(1).cumsum(2)

@@ -5,18 +5,25 @@ import math
 import torch
 from torch import Tensor
 
+from .blocks import in_blocks
+from .order import kth_smallest
+
 
 def low_frequency_field(count: int, height: int, width: int, decay_power: float, device: torch.device) -> Tensor:
     """Random images with the spectrum ``1 / f ** decay_power``: ``(count, H, W)``, float32."""
     fy = torch.fft.fftfreq(height, device=device)[:, None]
     fx = torch.fft.rfftfreq(width, device=device)
     frequency = (fy**2 + fx**2).sqrt().clamp_(min=1 / max(height, width))
-    noise = torch.randn(count, height, width // 2 + 1, 2, device=device) / frequency[..., None] ** decay_power
+    power = frequency**-decay_power
     # These columns are their own mirror image and lose half their power to it, which would favour horizontal changes.
-    noise[:, :, 0] *= 2**0.5
+    power[:, 0] *= 2**0.5
     if width % 2 == 0:
-        noise[:, :, -1] *= 2**0.5
-    return torch.fft.irfft2(torch.view_as_complex(noise), s=(height, width))
+        power[:, -1] *= 2**0.5
+
+    def images(noise: Tensor) -> Tensor:
+        return torch.fft.irfft2(torch.view_as_complex(noise) * power, s=(height, width))
+
+    return in_blocks(images, torch.randn(count, height, width // 2 + 1, 2, device=device))
 
 
 def two_columns_field(count: int, height: int, width: int, decay_power: float, device: torch.device) -> Tensor:
@@ -49,19 +56,22 @@ def top_share(values: Tensor, share: Tensor, max_soft: float = 0.0) -> Tensor:
     count = torch.where(torch.rand(rows, 1, device=values.device) < 0.5, exact.floor(), exact.ceil())
     rank = torch.arange(pixels, device=values.device)
     if max_soft == 0:
-        # Rows want values of different ranks, selection finds one rank for all: `count` low fillers in each row make up
-        # the difference. It is several times faster than a sort.
-        filler = torch.where(rank < count, -float('inf'), float('inf'))
-        threshold = torch.cat([values, filler.to(values.dtype)], 1).kthvalue(pixels + 1, 1, keepdim=True).values
-        above, level = values > threshold, values == threshold
-        missing = count - above.count_nonzero(1)[:, None]
-        return above.logical_or_(level & (level.cumsum(1, dtype=torch.int32) <= missing))
+        return in_blocks(_largest, values, count)
     # A soft edge ramps over ranks, so that the sum of the mask is that of the hard one.
     soft = (torch.minimum(share, 1 - share).clamp(max=max_soft).double()[:, None] * pixels).floor()
     soft = torch.minimum(soft, torch.minimum(count, pixels - count))
     ramp = (1 - (rank - (count - soft)) / (2 * soft - 1).clamp(min=1)).clamp(0, 1)
     ramp = torch.where(soft > 0, ramp, (rank < count).double())
     return torch.zeros_like(values).scatter_(1, values.argsort(1, descending=True), ramp.to(values.dtype))
+
+
+def _largest(values: Tensor, count: Tensor) -> Tensor:
+    """Which are the ``count`` largest values of each row, bool; of equal ones the first."""
+    pixels = values.shape[1]
+    threshold = kth_smallest(values, (pixels + 1 - count).clamp(max=pixels)).masked_fill_(count == 0, float('inf'))
+    above, level = values > threshold, values == threshold
+    missing = count - above.count_nonzero(1)[:, None]
+    return above.logical_or_(level & (level.cumsum(1, dtype=torch.int32) <= missing))
 
 
 #: Attempts at a block, after which fewer tokens than wanted are mixed. The label follows what was mixed.
