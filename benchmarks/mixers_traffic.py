@@ -32,10 +32,15 @@ SLOW = ('CoMixup',)
 
 
 class Traffic(TorchDispatchMode):
-    """Counts what would be launched on the meta device, and the bytes that it would move."""
+    """Counts what would be launched on the meta device, and the bytes that it would move.
 
-    def __init__(self) -> None:
+    Args:
+        device (str): Whose operations and memory are counted. Defaults to ``'meta'``.
+    """
+
+    def __init__(self, device: str = 'meta') -> None:
         super().__init__()
+        self.device = device
         self.launches = 0
         self.bytes = 0
         #: What is held of what was made here, by its storage.
@@ -53,7 +58,7 @@ class Traffic(TorchDispatchMode):
         aliases = [returned.alias_info for returned in func._schema.returns]
         is_view = any(alias is not None and not alias.is_write for alias in aliases)
         name = func._schema.name.removeprefix('aten::')
-        if is_view or 'empty' in name or not any(output.is_meta for output in outputs):
+        if is_view or 'empty' in name or not any(output.device.type == self.device for output in outputs):
             return result
         self.launches += 1
         self.bytes += sum(map(touched, outputs))
@@ -70,7 +75,7 @@ class Traffic(TorchDispatchMode):
         known = {tensor.untyped_storage()._cdata for tensor in inputs}
         for output in outputs:
             storage = output.untyped_storage()
-            if output.is_meta and storage._cdata not in known:
+            if output.device.type == self.device and storage._cdata not in known:
                 self._held[storage._cdata] = StorageWeakRef(storage), storage.nbytes()
         self._held = {key: held for key, held in self._held.items() if not held[0].expired()}
         self.peak = max(self.peak, sum(size for _, size in self._held.values()))

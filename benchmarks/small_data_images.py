@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from mmmix import Digits
+
 
 @dataclass
 class Images:
@@ -88,6 +90,20 @@ def load_images(folder: Path, count: int, coarse: bool = False, tuning: bool = F
     return Images(
         own.contiguous(memory_format=layout), labels[mine], test.contiguous(memory_format=layout), test_labels, classes
     )
+
+
+def load_digits(count: int, side: int = 16) -> Images:
+    """Real digits, the first so many of the training split, and all of the test split; see :class:`mmmix.Digits`."""
+    layout, parts = torch.channels_last, []
+    for split_name, indices in (('train', count), ('test', None)):
+        digits = Digits(split=split_name, size=side, indices=indices)
+        infos = [digits.get_data_info(row) for row in range(len(digits))]
+        pixels = torch.from_numpy(np.stack([info['img'] for info in infos])).permute(0, 3, 1, 2).float()
+        parts.append((pixels, torch.tensor([info['gt_label'] for info in infos])))
+    (own, labels), (test, test_labels) = parts
+    mean, std = own.mean((0, 2, 3), keepdim=True), own.std((0, 2, 3), keepdim=True)
+    own, test = (((part - mean) / std).contiguous(memory_format=layout) for part in (own, test))
+    return Images(own, labels, test, test_labels, 10)
 
 
 _GROUPS = (

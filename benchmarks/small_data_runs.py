@@ -107,6 +107,7 @@ class Regime:
         lr: The largest learning rate, of a one-cycle schedule.
         weight_decay: On everything.
         warm_up: The part of the steps in which the rate rises.
+        floor: What is left of the rate in the end; None is next to nothing.
         crop: Random crops out of so many pixels of black around the image; 0 is none.
         bfloat16: Whether the network computes in it: on a CPU of today not faster for a network so small.
         device: Where the images lie and the network runs.
@@ -118,6 +119,7 @@ class Regime:
     lr: float = 0.1
     weight_decay: float = 5e-4
     warm_up: float = 0.15
+    floor: float | None = None
     crop: int = 0
     bfloat16: bool = False
     device: str = 'cpu'
@@ -143,18 +145,19 @@ class Views:
         images (Tensor): ``(N, C, H, W)`` all training images.
         crop (int): See :class:`Regime`.
         seed (int): Of the draws, which nobody else shares.
+        flip (float): How many images are mirrored. Defaults to 0.5.
     """
 
-    def __init__(self, images: Tensor, crop: int, seed: int):
+    def __init__(self, images: Tensor, crop: int, seed: int, flip: float = 0.5):
         self.images = images
-        self.crop = crop
+        self.crop, self.flip = crop, flip
         self.draws = torch.Generator().manual_seed(seed)
 
     def __call__(self, samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Collate samples, which are numbers of images."""
         device = self.images.device
         batch = self.images[torch.tensor([sample['inputs'] for sample in samples]).to(device)]
-        turned = (torch.rand(len(batch), 1, 1, 1, generator=self.draws) < 0.5).to(device)
+        turned = (torch.rand(len(batch), 1, 1, 1, generator=self.draws) < self.flip).to(device)
         batch = torch.where(turned, batch.flip(3), batch)
         if self.crop:
             height, width = batch.shape[2:]
@@ -226,6 +229,8 @@ def runner_of(
     head = dict(type='mmpretrain.LinearClsHead', num_classes=classes, in_channels=regime.channels)
     sgd = dict(type='SGD', lr=regime.lr, momentum=0.9, nesterov=True, weight_decay=regime.weight_decay)
     cycle = dict(eta_max=regime.lr, total_steps=steps, pct_start=regime.warm_up, by_epoch=False)
+    if regime.floor is not None:
+        cycle.update(div_factor=25.0, final_div_factor=1 / (25 * regime.floor))
     runner = Runner(
         model=dict(
             type='mmmix.MixClassifier',
