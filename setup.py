@@ -50,9 +50,10 @@ def readme() -> str:
     return path.read_text(encoding='utf-8') if path.exists() else ''
 
 
-ONEDL = ['onedl-mmengine>=0.10.8,<0.11', 'onedl-mmcv>=2.3,<2.4', 'onedl-mmpretrain>=1.3,<1.4']
+# mmpretrain imports torchvision and does not ask for it.
+ONEDL = ['onedl-mmengine>=0.10.8,<0.11', 'onedl-mmcv>=2.3,<2.4', 'onedl-mmpretrain>=1.3,<1.4', 'torchvision']
 # The original distributions import pkg_resources, which setuptools 81 dropped.
-OPENMMLAB = ['mmengine>=0.10.7,<0.11', 'mmcv-lite>=2.2,<2.3', 'mmpretrain>=1.2,<1.3', 'setuptools<81']
+OPENMMLAB = ['mmengine>=0.10.7,<0.11', 'mmcv-lite>=2.2,<2.3', 'mmpretrain>=1.2,<1.3', 'torchvision', 'setuptools<81']
 CAM = ['grad-cam>=1.5.4']
 QUICKSTART = ['matplotlib>=3.7', 'scikit-learn>=1.3']
 TESTS = [*QUICKSTART, *CAM, 'pytest>=8', 'scipy>=1.10', 'setuptools>=70.1']
@@ -84,7 +85,7 @@ setup(
     zip_safe=False,
     python_requires='>=3.10,<3.14',
     # Neither OpenMMLab family is required here: installing one over the other breaks both.
-    install_requires=['numpy', 'torch>=2.1', 'torchvision'],
+    install_requires=['numpy', 'torch>=2.1'],
     extras_require={
         'onedl': ONEDL,
         'openmmlab': OPENMMLAB,

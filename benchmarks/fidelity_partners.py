@@ -24,9 +24,9 @@ from mmmix import (
 )
 from mmmix.core.roles import Partners
 from mmmix.datasets.transforms import KeepAugment, KeepAutoAugment, KeepCutout, KeepRandAugment
-from mmmix.engine import HardSampleTable
 from mmmix.evaluation.contenders import FixedGuide
 from mmmix.keeps import QuantileKeep, choices_of
+from mmmix.partners import HardSampleTable
 
 # ------------------------------------------------------------------------------------------------------------- partners
 

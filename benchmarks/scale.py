@@ -18,9 +18,10 @@ import torch
 from torch import Tensor
 
 from mmmix import HardPool
-from mmmix.engine import HardSampleTable, PredictionTable
+from mmmix.engine import PredictionTable
 from mmmix.engine.agreement import Outcomes, SharedTable, as_rows, in_one_order
 from mmmix.evaluation.frame import environment, table, timed, write_json
+from mmmix.partners import HardSampleTable
 
 IMAGES, CLASSES, BATCH, TOP = 1_281_167, 1000, 256, 5
 RANKS = (8, 64, 512)

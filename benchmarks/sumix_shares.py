@@ -22,7 +22,7 @@ import torch
 
 from mmmix import CutMix, cli, sumix_terms
 from mmmix.evaluation.frame import table, write_json
-from mmmix.models.losses.sumix import unit_softmax
+from mmmix.labels.sumix import unit_softmax
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS: dict[str, dict[str, Any]] = {

@@ -1,89 +1,49 @@
-"""Mixed-sample augmentation for OpenMMLab classifiers: any mixer, any partners, any keep, any head."""
+"""Mixed-sample augmentation, for OpenMMLab and plain PyTorch: any mixer, any partners, any keep, any head.
 
-import warnings
-from importlib import import_module, metadata
+An import is quick and needs PyTorch alone. What needs OpenMMLab says so when it is asked for.
+"""
+
+import ast
+from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
+from .scope import register_config_scope
 from .version import __version__
-
-#: Import name -> (distributions that carry it, first version known to work, first version not known to work).
-_FAMILY = {
-    'mmengine': (('onedl-mmengine', 'mmengine'), (0, 10, 0), (0, 11)),
-    'mmcv': (('onedl-mmcv', 'mmcv-lite', 'mmcv'), (2, 0, 0), (2, 4)),
-    'mmpretrain': (('onedl-mmpretrain', 'mmpretrain'), (1, 2, 0), (1, 4)),
-}
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    """The leading numbers of a version: ``'2.3.0.post1'`` -> ``(2, 3, 0)``."""
-    numbers = []
-    for piece in text.split('.'):
-        if not piece.isdigit():
-            break
-        numbers.append(int(piece))
-    return tuple(numbers)
-
-
-def _check_family() -> None:
-    """Fail with the command to run when OpenMMLab is missing; warn when a version was never tried."""
-    missing = [name for name in _FAMILY if find_spec(name) is None]
-    if missing:
-        raise ImportError(
-            f'mmmix needs {", ".join(missing)}: run `pip install "mmmix[onedl]"`, or `pip install "mmmix[openmmlab]"` '
-            'for the original distributions.'
-        )
-    for distributions, first, beyond in _FAMILY.values():
-        for distribution in distributions:
-            try:
-                found = metadata.version(distribution)
-            except metadata.PackageNotFoundError:
-                continue
-            if not first <= _numbers(found) < beyond:
-                warnings.warn(
-                    f'mmmix was not tried with {distribution} {found}: install '
-                    f'"{distribution}>={".".join(map(str, first))},<{".".join(map(str, beyond))}".',
-                    stacklevel=3,
-                )
-            break
-
-
-_check_family()
-
-from .scope import register_config_scope  # noqa: E402 - it imports mmengine, which must be there
 
 register_config_scope()
 
-#: Packages and modules whose ``__all__`` is reachable as ``mmmix.<name>``, imported when first asked for.
-_ROOMS = (
-    'core',
-    'learned',
-    'mixers',
-    'partners',
-    'keeps',
-    'guides',
-    'labels',
-    'models',
-    'datasets',
-    'engine',
-    'evaluation',
-    'visualization',
-)
+#: Packages whose ``__all__`` is reachable as ``mmmix.<name>``, imported when one of their names is first asked for.
+_ROOMS = ('core', 'learned', 'mixers', 'partners', 'keeps', 'guides', 'labels')
+#: Those among them that need OpenMMLab.
+_HOSTED = ('models', 'datasets', 'engine', 'evaluation', 'visualization')
 
 
-def __getattr__(name: str):
-    if name in _ROOMS:
+@cache
+def _names(room: str) -> tuple[str, ...]:
+    """The ``__all__`` of a package, read from its source: to import it takes its time, and may need OpenMMLab."""
+    spec = find_spec(f'{__name__}.{room}')
+    loader: Any = None if spec is None else spec.loader
+    for node in ast.parse(loader.get_source(f'{__name__}.{room}')).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == '__all__':
+            return tuple(ast.literal_eval(node.value))
+    raise RuntimeError(f'mmmix/{room}/__init__.py has no __all__.')
+
+
+def __getattr__(name: str) -> Any:
+    if name in (*_ROOMS, *_HOSTED):
         return import_module(f'{__name__}.{name}')
     if not name.startswith('_'):
-        for room in _ROOMS:
-            module = import_module(f'{__name__}.{room}')
-            if name in module.__all__:
-                return getattr(module, name)
+        for room in (*_ROOMS, *_HOSTED):
+            if name in _names(room):
+                return getattr(import_module(f'{__name__}.{room}'), name)
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
 
 def __dir__() -> list[str]:
-    names = {name for room in _ROOMS for name in import_module(f'{__name__}.{room}').__all__}
-    return sorted(names | {'__version__'})
+    hosted = _HOSTED if find_spec('mmpretrain') is not None else ()
+    return sorted({name for room in (*_ROOMS, *hosted) for name in _names(room)} | {'__version__'})
 
 
 __all__ = ['__version__']

@@ -77,13 +77,16 @@ def test_selective_cut_arguments(args: dict, words: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ('images', 'scores', 'words'),
     [
-        (IMAGES, torch.arange(4), ('(N, K)', 'one_hot')),
+        (IMAGES, torch.arange(4), ('num_classes', 'one_hot')),
+        (IMAGES, torch.arange(4)[:, None], ('(N, K)', 'whole numbers', '.flatten()', 'num_classes')),
+        (IMAGES, torch.arange(4.0), ('(N, K)', 'one_hot')),
+        (IMAGES, torch.ones(4, dtype=torch.bool), ('(N, K)', 'torch.bool', 'one_hot')),
         (IMAGES, [0, 1, 2, 3], ('list', 'one-hot')),
         (IMAGES, None, ('NoneType', 'one-hot')),
         (IMAGES, torch.eye(3), ('4 images but 3 labels',)),
         (IMAGES[:0], SCORES[:0], ('empty',)),
         (IMAGES[0], SCORES, ('(N, C, H, W)',)),
-        ((IMAGES * 255).to(torch.uint8), SCORES, ('floating point', '.float()')),
+        ((IMAGES * 255).int(), SCORES, ('floating point', '.float()')),
         (IMAGES.numpy(), SCORES, ('floating point',)),
     ],
 )

@@ -12,7 +12,7 @@ from table import TABLE, Row
 from torch import Tensor, nn
 
 from mmmix.core import Eraser
-from mmmix.engine import HardSampleTable
+from mmmix.partners import HardSampleTable
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ import torch
 from mmpretrain.structures import DataSample
 from table import TABLE, Row, network_for
 
-from mmmix import MixClassifier
+from mmmix import CutMix, MixClassifier
 
 CASES = [pytest.param(row, mode, id=f'{row}-{mode}') for row in TABLE for mode in row.lam_modes]
 
@@ -40,6 +40,12 @@ def test_a_mix_asks_the_host_for_nothing(row: Row, mode: str) -> None:
         assert getattr(mix, name).device.type == 'meta', name
     assert mix.mask.shape[2:] == mix.images.shape[2:]
     assert mix.scores.shape == (6, 8)
+
+
+def test_class_indices_become_scores_without_a_look_at_them() -> None:
+    mixer = CutMix(num_classes=10, label_smoothing=0.1, lam_mode='elem')
+    labels = torch.zeros(6, dtype=torch.long, device='meta')
+    assert mixer(torch.empty(6, 3, 8, 8, device='meta'), labels)[1].shape == (6, 10)
 
 
 def test_the_meta_device_would_tell() -> None:

@@ -12,6 +12,7 @@ import pytest
 from mmengine.fileio import load
 
 import mmmix
+from mmmix import family
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -31,20 +32,10 @@ def test_version_is_that_of_setup():
     assert result.stdout.splitlines()[-1:] == [mmmix.__version__], result.stderr
 
 
-def test_import_without_openmmlab_names_the_command():
-    code = f'import sys; sys.path.insert(0, {str(ROOT)!r}); import mmmix'
-    result = python('-I', '-S', '-c', code)  # -S: no site-packages
-    assert result.returncode == 1
-    assert result.stderr.splitlines()[-1] == (
-        'ImportError: mmmix needs mmengine, mmcv, mmpretrain: run `pip install "mmmix[onedl]"`, '
-        'or `pip install "mmmix[openmmlab]"` for the original distributions.'
-    )
-
-
 def test_untried_version_is_a_warning(monkeypatch):
     monkeypatch.setattr(metadata, 'version', lambda name: '99.0')
     with pytest.warns(UserWarning, match='mmmix was not tried with ') as caught:
-        mmmix._check_family()
+        family.check()
     messages = [str(warning.message) for warning in caught]
     assert len(messages) == 3
     assert messages[0].startswith('mmmix was not tried with onedl-mmengine 99.0: install "onedl-mmengine>=')

@@ -8,6 +8,7 @@ that are no parts (heads, hooks, data sets) check theirs with the same helpers, 
 import dataclasses
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass
+from functools import cache
 from textwrap import fill
 from typing import Any, Generic, TypeVar, overload
 
@@ -84,7 +85,13 @@ class Argument:
             shown = f'``{default!r}``' if isinstance(default, str) else repr(default)
             end = f' Defaults to {shown}.'
         entry = f'{name} ({self.kind}{optional}): {self.doc}{end}'
-        return fill(entry, 120, initial_indent=8 * ' ', subsequent_indent=12 * ' ', break_long_words=False)
+        return _wrapped(entry)
+
+
+@cache
+def _wrapped(entry: str) -> str:
+    """An entry as lines of a docstring; many classes inherit the same one."""
+    return fill(entry, 120, initial_indent=8 * ' ', subsequent_indent=12 * ' ', break_long_words=False)
 
 
 def declared(default: Any, argument: Argument, factory: Any = MISSING) -> Any:

@@ -245,6 +245,11 @@ class Filling(Preserving, abstract=True):
         'in every pixel and channel.',
     )
 
+    @property
+    def picks(self) -> bool:
+        """A grey level can be filled in; noise and fractions are none."""
+        return not isinstance(self.fill, str) and self.fill in range(256)
+
     def filling(self, own: Tensor) -> Tensor:
         """What is put in: a number, or noise of the images' shape."""
         if not isinstance(self.fill, str):

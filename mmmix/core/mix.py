@@ -81,6 +81,17 @@ def with_shares(mix: Mix, lam: Tensor, lam_partner: Tensor) -> Mix:
     return replace(mix, scores=scores, lam=lam, lam_partner=lam_partner)
 
 
+def smoothed(mix: Mix, smoothing: float) -> Mix:
+    """The same mix with so much of each label spread evenly over all classes, in the mixture as in the pool."""
+    if not smoothing:
+        return mix
+    scores, pool_scores = (
+        (1 - smoothing) * rows + smoothing / rows.shape[1] * rows.sum(1, keepdim=True)
+        for rows in (mix.scores, mix.pool_scores)
+    )
+    return replace(mix, scores=scores, pool_scores=pool_scores)
+
+
 def mix_scores(pool_scores: Tensor, partner: Tensor, lam: Tensor, lam_partner: Tensor) -> Tensor:
     """The mixed soft labels, ``(N, K)``, of the first rows of a pool and their partners in it, with shares ``(N,)``."""
     own, other = pool_scores[: lam.shape[0]], pool_scores.index_select(0, partner)

@@ -7,17 +7,17 @@ import torch
 from torch import Tensor
 
 from ..ops.devices import eager_unless_traced, without_autocast
-from ..ops.draws import beta
 from ..ops.pixels import choose, take_rows
 from .arguments import Built
-from .fields import choice, flag, number, part, places, state
-from .mix import Mix
-from .part import Part
+from .batch import as_clips, as_frames, check_batch, looks
+from .fields import flag, number, part, places, state, whole
+from .mix import Mix, smoothed
+from .ratio import Ratio
 from .roles import Labels, Partners, Permutation
-from .scene import Scene, check_batch, check_depths
+from .scene import Scene, check_depths
 
 
-class Mixer(Part, abstract=True):
+class Mixer(Ratio, abstract=True, first=('alpha', 'prob', 'lam_mode')):
     """Base of all mixers: a subclass answers *where*, in :meth:`draw`, and this class does the rest.
 
     A mixer is called as mmpretrain's batch augmentations are, ``images, scores = mixer(images, scores)``, inside the
@@ -46,22 +46,6 @@ class Mixer(Part, abstract=True):
         (torch.Size([4, 3, 8, 8]), torch.Size([4]))
     """
 
-    alpha: float = number(
-        default=1.0, above=0, doc='Parameter of the Beta(alpha, alpha) distribution of the own share.'
-    )
-    prob: float = number(
-        default=1.0,
-        least=0,
-        most=1,
-        like=0.5,
-        doc="Probability of mixing, per batch with ``lam_mode='batch'``, per sample with ``'elem'``.",
-    )
-    lam_mode: str = choice(
-        'batch',
-        'elem',
-        default='batch',
-        doc="``'batch'`` draws one ratio for the batch, as the papers, ``'elem'`` one for each sample.",
-    )
     partners: Built[Partners] = part(
         Partners, default=None, stands_for=Permutation, none='a random permutation of the batch', doc='Who is mixed in.'
     )
@@ -79,6 +63,21 @@ class Mixer(Part, abstract=True):
         "``''`` is the images. Tokens are mixed as the map of their patches, class tokens by the label share. Guides "
         'still look at the images.',
     )
+    num_classes: int | None = whole(
+        default=None,
+        least=1,
+        optional=True,
+        none='labels are scores',
+        like=10,
+        doc='How many classes there are, so that labels may be class indices ``(N,)``.',
+    )
+    label_smoothing: float = number(
+        default=0.0,
+        least=0,
+        below=1,
+        like=0.1,
+        doc='How much of each label is spread evenly over all classes, mixed or not; 0 where the loss smooths.',
+    )
     mask_tells: ClassVar[bool] = True  #: Whether a mask of ones says that an image was left as it is.
     _scene: Scene | None = state()
 
@@ -87,6 +86,11 @@ class Mixer(Part, abstract=True):
         if any(self.at):
             check_depths(type(self).__name__, self.partners, self.labels)
             self.needs_model = True
+            if self.label_smoothing:
+                raise ValueError(
+                    f'{type(self).__name__}: `label_smoothing` is for mixed images, but with `at` features are mixed: '
+                    "smooth in the head, dict(type='LabelSmoothLoss'), or remove `at`."
+                )
 
     def draw(self, own: Tensor, other: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """Decide where: the one method that a new mixer writes.
@@ -102,36 +106,29 @@ class Mixer(Part, abstract=True):
         """
         raise NotImplementedError(f'{type(self).__name__} must define draw(own, other, share).')
 
-    def sample_share(self, count: int, device: torch.device) -> Tensor:
-        """The law of the own shares, ``(count,)``, float32: Beta(alpha, alpha) unless the method says otherwise.
-
-        A method that draws its geometry by another law gives a share below 1 here: :meth:`draw` must keep all of an own
-        image whose share is 1, because ``prob`` left it unmixed.
-        """
-        return beta(self.alpha, count, device)
-
-    def chance(self) -> float:
-        """The probability of mixing at this moment: ``prob``, unless the method lets it grow."""
-        return self.prob
-
     @property
     def traces(self) -> bool:
         """Whether ``torch.compile`` may look in: nothing is decided on the host, and no model is looked at."""
         return self.lam_mode == 'elem' and self.model is None and not (self.on_host or self.partners.on_host)
 
     def takes(self, images: Tensor) -> bool:
-        """Whether the mixer mixes batches of so many dimensions: those of images."""
-        return images.ndim >= 4
+        """Whether the mixer mixes batches of so many dimensions: images, and clips where nothing looks at them."""
+        return images.ndim == 4 or (images.ndim == 5 and not looks(self))
+
+    @property
+    def picks(self) -> bool:
+        """Whether every pixel goes into the mix as it is, so that uint8 images can be mixed."""
+        return False
 
     def __call__(self, images: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
         """Mix a batch: mmpretrain's contract for batch augmentations.
 
         Args:
-            images (Tensor): ``(N, C, H, W)``.
-            scores (Tensor): ``(N, K)`` one-hot or soft labels.
+            images (Tensor): ``(N, C, H, W)``, or clips ``(N, C, T, H, W)`` whose frames are all mixed by one mask.
+            scores (Tensor): ``(N, K)`` one-hot or soft labels, or with ``num_classes`` class indices ``(N,)``.
 
         Returns:
-            tuple[Tensor, Tensor]: Mixed images and mixed soft labels.
+            tuple[Tensor, Tensor]: Mixed images and mixed soft labels ``(N, K)``.
         """
         if any(self.at):
             self.require_model()
@@ -145,14 +142,14 @@ class Mixer(Part, abstract=True):
         Args:
             images (Tensor): ``(N, C, H, W)`` images, or features of them: what is given here is what is mixed, whatever
                 ``at`` says.
-            scores (Tensor): ``(N, K)`` one-hot or soft labels.
+            scores (Tensor): ``(N, K)`` one-hot or soft labels, or with ``num_classes`` class indices ``(N,)``.
 
         Returns:
             Mix: The mixed batch and everything that explains it.
 
         Raises:
-            TypeError: If images are not floating point or labels are class indices.
-            ValueError: If the batch is empty, or images and labels do not fit each other.
+            TypeError: If images are neither floating point nor, where pixels are picked, uint8.
+            ValueError: If the batch is empty, or images and labels do not fit each other or ``num_classes``.
         """
         return self.mix_met(self.meet(images, scores), images, scores)
 
@@ -160,11 +157,12 @@ class Mixer(Part, abstract=True):
     def mix_met(self, scene: Scene | None, images: Tensor, scores: Tensor) -> Mix:
         """Mix a batch of which :meth:`meet` settled who meets whom; see :meth:`mix`."""
         if scene is None:
-            mix = Mix.unmixed(images, scores if scores.is_floating_point() else scores.float())
+            mix = Mix.unmixed(images, check_batch(self, images, scores))
         else:
             mix = self.mix_in(scene, scene.pool)[1]
+        # What is remembered comes back as a partner, and must not be smoothed again.
         self.partners.remember(mix)
-        return mix
+        return smoothed(mix, self.label_smoothing)
 
     @eager_unless_traced
     def meet(self, images: Tensor, scores: Tensor) -> Scene | None:
@@ -173,7 +171,7 @@ class Mixer(Part, abstract=True):
         Returns:
             Scene | None: None if the batch is to stay as it is.
         """
-        scores = check_batch(images, scores, self.takes, self.check_finite)
+        scores = check_batch(self, images, scores)
         if self.lam_mode == 'batch' and not self._lucky():
             return None
         with without_autocast(images):
@@ -192,11 +190,14 @@ class Mixer(Part, abstract=True):
         Returns:
             tuple[Tensor, Mix]: What was mixed, ``(N, C, h, w)``, and the story of it.
         """
-        scene.shown = scene.own if pool is scene.pool else pool[: len(scene.own)]
+        shown = as_frames(pool)
+        scene.shown = scene.own if shown is scene.pool else shown[: len(scene.own)]
         self._scene = scene
         try:
             with without_autocast(pool):
-                mixed, mask = self.blend(scene.shown, pool, scene.partner, scene.share)
+                mixed, mask = self.blend(scene.shown, shown, scene.partner, scene.share)
+                if shown is not pool:
+                    mixed, mask = as_clips(mixed, mask, pool)
                 mix = self.finish(mixed, mask, pool, scene.pool_scores, scene.partner)
         finally:
             self._scene = None
@@ -214,30 +215,12 @@ class Mixer(Part, abstract=True):
             self.model.open_pool(pool, pool_scores)
         return None if len(pool) == 1 else (pool, pool_scores, partner)
 
-    def draw_share(self, images: Tensor) -> Tensor:
-        """Draw the own shares: ``(1,)`` on the host with ``'batch'``, else ``(N,)`` on the images' device."""
-        if self.lam_mode == 'batch':
-            return self.sample_share(1, torch.device('cpu'))
-        share = self.sample_share(len(images), images.device)
-        chance = self.chance()
-        if chance < 1:
-            share = torch.where(torch.rand_like(share) < chance, share, 1.0)
-        return share
-
     def gather(self, images: Tensor, pool: Tensor, partner: Tensor) -> Tensor:
         """Each image's partner, ``(N, C, H, W)``, a tensor that nobody else holds."""
         other = take_rows(pool, partner)
         if self._scene is not None:
             self._scene.other = other
         return other
-
-    def spread(self, share: Tensor, images: Tensor) -> Tensor:
-        """The drawn shares as ``(N,)`` on the images' device."""
-        return torch.full((len(images),), float(share), device=images.device) if share.numel() == 1 else share
-
-    def of_masks(self, share: Tensor) -> Tensor:
-        """The shares of the masks to draw, from ``(N,)``: one for the batch with ``'batch'``, else one each."""
-        return share[:1] if self.lam_mode == 'batch' else share
 
     def blend(self, images: Tensor, pool: Tensor, partner: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """Draw the mask and blend with it.
@@ -293,8 +276,3 @@ class Mixer(Part, abstract=True):
             labels.require_model()
             return mix
         return labels.relabel(mix)
-
-    def _lucky(self) -> bool:
-        """Toss the coin of ``prob`` for a whole batch, on the host."""
-        chance = self.chance()
-        return chance == 1 or bool(torch.rand((), generator=self.coins) < chance)

@@ -1,10 +1,7 @@
-"""What is settled before a batch is mixed, and the checks of what a mixer is given."""
+"""What is settled before a batch is mixed."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
-import torch
 from torch import Tensor
 
 from .roles import Guide, Labels, Partners
@@ -47,51 +44,6 @@ class Scene:
             rows = ask(self.pool, self.pool_scores) if of_pool else ask(self.own, self.own_scores)
             self.maps[id(guide), own_grid] = rows
         return rows
-
-
-def check_batch(images: Any, scores: Any, takes: Callable[[Tensor], bool], check_finite: bool = False) -> Tensor:
-    """Refuse a batch that cannot be mixed, in one line that says what to do.
-
-    Args:
-        images (Tensor): What should be floating point images.
-        scores (Tensor): What should be ``(N, K)`` labels.
-        takes (Callable[[Tensor], bool]): Whether images of this shape can be mixed.
-        check_finite (bool): Whether to look for NaN and infinity, at the price of a synchronisation. Defaults to False.
-
-    Returns:
-        Tensor: The scores as floating point.
-    """
-    if not isinstance(images, Tensor) or not images.is_floating_point():
-        what = images.dtype if isinstance(images, Tensor) else type(images).__name__
-        raise TypeError(f'Only floating point images can be mixed, but got {what}: call `.float()` or normalise first.')
-    if not takes(images):
-        raise ValueError(
-            f'Expected images of shape (N, C, H, W), but got {tuple(images.shape)}: add the missing '
-            'dimensions, e.g. `images[None]`.'
-        )
-    if not isinstance(scores, Tensor):
-        raise TypeError(
-            f'Expected labels of shape (N, K), but got {type(scores).__name__}: pass one-hot or soft scores.'
-        )
-    if scores.ndim != 2:
-        raise ValueError(
-            f'Expected labels of shape (N, K), but got {tuple(scores.shape)}: class indices must be made '
-            'one-hot first, e.g. `torch.nn.functional.one_hot(labels, num_classes)`.'
-        )
-    if scores.shape[1] == 1 and not scores.is_floating_point():
-        raise ValueError(
-            f'Expected labels of shape (N, K), but got whole numbers of shape {tuple(scores.shape)}: class indices '
-            'must be made one-hot first, e.g. `torch.nn.functional.one_hot(labels.flatten(), num_classes)`.'
-        )
-    if len(images) == 0:
-        raise ValueError('The batch is empty: there is nothing to mix, so skip it or drop empty batches in the loader.')
-    if len(images) != len(scores):
-        raise ValueError(f'Got {len(images)} images but {len(scores)} labels: pass one row of scores per image.')
-    if images.device != scores.device:
-        raise ValueError(f'Images are on {images.device} but labels on {scores.device}: move both to one device.')
-    if check_finite and not bool(torch.isfinite(images).all()):
-        raise ValueError('Some images hold NaN or infinity: look at the data pipeline and at `mean` and `std`.')
-    return scores if scores.is_floating_point() else scores.float()
 
 
 def check_depths(name: str, partners: Partners, labels: Labels | None) -> None:

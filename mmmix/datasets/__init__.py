@@ -1,5 +1,6 @@
 """Data sets: some that need no download, some that mmpretrain lacks, and one that spoils labels on purpose."""
 
+from .. import family as family
 from .cifar_c import CIFAR10C, CIFAR100C, CORRUPTIONS
 from .corrupted_labels import CorruptedLabels
 from .digits import Digits

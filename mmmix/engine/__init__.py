@@ -1,6 +1,6 @@
 """Hooks, and the memory that they keep."""
 
-from .hard_sample_table import HardSampleTable
+from .. import family as family
 from .hooks import (
     HardSampleHook,
     MixVisualizationHook,
@@ -15,7 +15,6 @@ from .prediction_table import PredictionTable
 __all__ = [
     'AutocastOptimWrapper',
     'HardSampleHook',
-    'HardSampleTable',
     'MixVisualizationHook',
     'PredictionMemoryHook',
     'PredictionTable',

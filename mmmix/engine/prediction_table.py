@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..core import check
 from ..core.fields import whole
-from .hard_sample_table import check_indices
+from ..partners.hard_sample_table import check_indices
 
 
 class PredictionTable:

@@ -1,5 +1,6 @@
 """Robustness, calibration and summaries of runs, for any mmpretrain classifier."""
 
+from .. import family as family
 from .calibration import CalibrationError, expected_calibration_error
 from .corruptions import Corruption
 from .pixels import FGSM, PGD, Occlusion, PixelClassifier

@@ -5,7 +5,18 @@ from .area import Area
 from .attention import AttentionLabels
 from .lumix import LUMix
 from .progressive import ProgressiveAttention
+from .sumix import sumix_terms, unit_softmax
 from .tlalign import TLAlign
 from .transmix import TransMix
 
-__all__ = ['Area', 'AttentionLabels', 'LUMix', 'Labels', 'ProgressiveAttention', 'TLAlign', 'TransMix']
+__all__ = [
+    'Area',
+    'AttentionLabels',
+    'LUMix',
+    'Labels',
+    'ProgressiveAttention',
+    'TLAlign',
+    'TransMix',
+    'sumix_terms',
+    'unit_softmax',
+]

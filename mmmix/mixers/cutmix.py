@@ -25,6 +25,11 @@ class CutMix(BoxMixer):
         True
     """
 
+    @property
+    def picks(self) -> bool:
+        """Boxes are pasted as they are."""
+        return True
+
     def blend(self, images: Tensor, pool: Tensor, partner: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """One box for the whole batch is pasted as a slice, and so are those of large images on a CPU."""
         height, width = images.shape[-2:]

@@ -45,6 +45,11 @@ class FMix(Mixer, first=('alpha',)):
         'left to right the frequencies 0 and 1.',
     )
 
+    @property
+    def picks(self) -> bool:
+        """A mask with a hard edge blends nothing."""
+        return not self.max_soft
+
     def draw(self, own: Tensor, other: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """One mask for the batch with ``'batch'``, one for each image with ``'elem'``."""
         share = self.of_masks(share)

@@ -35,6 +35,11 @@ class GridHoles(Mixer):
         default=(1.0, 1.0), above=0, doc='The range of height over width of a patch.'
     )
 
+    @property
+    def picks(self) -> bool:
+        """Cells are pasted as they are."""
+        return True
+
     def draw(self, own: Tensor, other: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """One pattern for the batch with ``'batch'``, one for each image with ``'elem'``."""
         share, (height, width) = self.of_masks(share), own.shape[-2:]

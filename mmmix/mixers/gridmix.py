@@ -64,6 +64,11 @@ class GridMix(Mixer, first=('grid', 'alpha', 'prob', 'lam_mode', 'partners', 'la
         super().__post_init__()
         self.needs_model = self.needs_model or self.local > 0
 
+    @property
+    def picks(self) -> bool:
+        """Cells are pasted as they are."""
+        return not self.local
+
     def draw(self, own: Tensor, other: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """One chessboard for the batch with ``'batch'``, one for each image with ``'elem'``."""
         share = self.of_masks(share)

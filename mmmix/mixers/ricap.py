@@ -35,6 +35,11 @@ class RICAP(Quarters):
         default=0.3, doc='Parameter of the Beta(alpha, alpha) distribution of where the four meet, along each side.'
     )
 
+    @property
+    def picks(self) -> bool:
+        """Crops are patched together as they are."""
+        return True
+
     def crossing(self, count: int, height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
         """Beta shares of both sides, rounded to pixels."""
         down, across = (beta(self.alpha, count, device) for _ in range(2))

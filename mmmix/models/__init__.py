@@ -1,5 +1,6 @@
 """Classifiers, heads and backbones."""
 
+from .. import family as family
 from .backbones import (
     PyramidNet_CIFAR,
     ResNet_CIFAR,
@@ -11,7 +12,7 @@ from .backbones import (
 )
 from .classifiers import CleanPass, MixClassifier
 from .heads import RegressionHead, SUMixHead, SUMixMixin, SUMixVisionTransformerClsHead
-from .losses import DecoupledMixLoss, JensenShannonLoss, sumix_terms
+from .losses import DecoupledMixLoss, JensenShannonLoss
 
 __all__ = [
     'CleanPass',
@@ -29,5 +30,4 @@ __all__ = [
     'ShakeShake',
     'ShakeShake_CIFAR',
     'WideResNet_CIFAR',
-    'sumix_terms',
 ]

@@ -132,7 +132,8 @@ class HardPool(Partners):
         table = getattr(self.require_model(), 'hard_table', None)
         if table is None:
             raise RuntimeError(
-                "HardPool asks the hard-sample memory: add dict(type='mmmix.HardSampleHook') to `custom_hooks`."
+                "HardPool asks the hard-sample memory: add dict(type='mmmix.HardSampleHook') to `custom_hooks`, or in "
+                'a loop of your own set `model.hard_table = HardSampleTable(len(dataset))`.'
             )
         rows = table.is_hard(sample_idx).nonzero().squeeze(1).tolist()
         if not rows:

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mmmix.engine import HardSampleHook, HardSampleTable
-from mmmix.engine.hard_sample_table import _rounds
+from mmmix.engine import HardSampleHook
+from mmmix.partners import HardSampleTable
+from mmmix.partners.hard_sample_table import _rounds
 
 
 def slow_counts(length: int, momentum: float, observations: list[tuple[int, bool]]) -> tuple[list, list]:

@@ -13,11 +13,11 @@ from networks import RESNET, classifier
 from torch.utils.data import DataLoader
 
 from mmmix import HardSampleHook, MixVisualizationHook
-from mmmix.engine import HardSampleTable
 from mmmix.engine.agreement import SharedTable
 from mmmix.engine.hooks import sample_memory_hook
 from mmmix.engine.sampling import iterations_per_pass
 from mmmix.engine.training_scan import look
+from mmmix.partners import HardSampleTable
 
 
 @pytest.mark.parametrize(('seen', 'hard'), [(1, 1), (2, 1), (7, 1), (8, 2), (12, 2), (13, 3), (20, 4)])

@@ -8,7 +8,7 @@ from mmpretrain.structures import DataSample
 from networks import classifier, data
 
 from mmmix import Mix, MixClassifier, MixStyle, MoEx
-from mmmix.engine import HardSampleTable
+from mmmix.partners import HardSampleTable
 
 FEATURES = torch.randn(6, 5, 7, 8, generator=torch.Generator().manual_seed(0)) * 2 + 1
 NETWORK = dict(

@@ -10,8 +10,8 @@ from networks import GUIDED, RESNET, SUMIX, classifier, data
 from table import CASES, Row
 
 from mmmix import Mixer
-from mmmix.engine import HardSampleTable
 from mmmix.mixers.cutmix import CutMix
+from mmmix.partners import HardSampleTable
 
 #: At 128 pixels boxes are pasted one after the other, at 32 by a mask.
 SIDES = (32, 128)

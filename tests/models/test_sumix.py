@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mmmix import sumix_terms
-from mmmix.models.losses.sumix import unit_softmax
+from mmmix.labels.sumix import unit_softmax
 
 # -------------------------------------------------------------------------- the reference, from METHODS and paper
 

@@ -16,7 +16,7 @@ from networks import RESNET as LINEAR
 from torch import Tensor
 
 from mmmix import CleanPass, sumix_terms
-from mmmix.models.losses.sumix import unit_softmax
+from mmmix.labels.sumix import unit_softmax
 
 RESNET = {**LINEAR, 'head': dict(type='mmmix.SUMixHead', num_classes=5, in_channels=64, init_cfg=None)}
 VIT = dict(
@@ -303,7 +303,7 @@ def test_the_part_of_the_gradient_is_measured_now_and_then():
 def test_how_saturated_the_shares_are(monkeypatch):
     model = classifier(RESNET)
     new = torch.tensor([0.0, 0.049, 0.05, 0.5, 0.96, 1.0])
-    monkeypatch.setattr('mmmix.models.losses.sumix.learned_share', lambda *args: new)
+    monkeypatch.setattr('mmmix.labels.sumix.learned_share', lambda *args: new)
     losses = model.loss(torch.rand(6, 3, 16, 16), samples())
     assert float(losses['sumix_saturated']) == pytest.approx(4 / 6)
     assert 'sumix_saturated' not in classifier(RESNET, relabel=False).loss(torch.rand(6, 3, 16, 16), samples())

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from mmmix import CutMix, HardMix, HardPool, Permutation
-from mmmix.engine import HardSampleTable
-from mmmix.partners import hardpool
+from mmmix.partners import HardSampleTable, hardpool
 
 MEAN, STD = 100.0, 50.0
 

@@ -10,9 +10,9 @@ from torch import Tensor
 from ...core import check
 from ...core.fields import whole
 from ...models import MixClassifier
-from ...partners import HardPool
+from ...partners import HardPool, HardSampleTable
+from ...partners.hard_sample_table import check_table
 from ...registry import HOOKS
-from ..hard_sample_table import HardSampleTable, check_table
 from ..sampling import not_padding
 from .sample_memory_hook import SampleMemoryHook, by_iterations, length_of_pass
 

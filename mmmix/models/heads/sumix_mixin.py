@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ...core import Mix, check
 from ...core.fields import choice, flag, number, whole
-from ..losses.sumix import DISTANCES, reading, sumix_terms, unit_softmax
+from ...labels.sumix import DISTANCES, reading, sumix_terms, unit_softmax
 
 
 class SUMixMixin:

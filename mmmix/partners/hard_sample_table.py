@@ -34,7 +34,7 @@ class HardSampleTable:
         ValueError: If an argument is out of range.
 
     Example:
-        >>> from mmmix.engine import HardSampleTable
+        >>> from mmmix import HardSampleTable
         >>> table = HardSampleTable(4, fraction=0.5)
         >>> table.update([0, 1, 2], [False, True, True])
         >>> table.hard_mask().tolist()
