@@ -53,6 +53,12 @@ WITHOUT: dict[tuple[str, str], str] = {
         'its masks are learned: `tests/mixers/test_adautomix.py` holds masks and losses against loops'
     ),
     ('mixers', 'AutoMix'): 'its mask is learned: `tests/mixers/test_automix.py` holds mask and losses against loops',
+    ('mixers', 'TimmMixup'): (
+        'it repeats a package: `tests/test_timm.py` holds pixels and labels against the installed timm'
+    ),
+    ('partners', 'Flip'): 'nothing is drawn: `tests/test_timm.py` holds the pairs against the installed timm',
+    ('partners', 'Roll'): 'nothing is drawn: `tests/test_drop_in.py` holds the pairs against the installed torchvision',
+    ('labels', 'DrawnShare'): ('a convention: `tests/test_drop_in.py` holds labels against the installed mmpretrain'),
     ('mixers', 'SAMix'): 'its mask is learned: `tests/mixers/test_samix.py` holds mask and loss against loops',
 }
 

@@ -30,6 +30,7 @@ class Row:
         random: Whether two seeds give two results even if nothing but the mask is drawn.
         image_size: Height and width that the laws use; not square unless the method needs it.
         tag: Tells apart several rows of one mixer.
+        mode_name: What the mixer calls its ``lam_mode``.
     """
 
     name: str
@@ -43,10 +44,17 @@ class Row:
     random: bool = True
     image_size: tuple[int, int] = (24, 20)
     tag: str = ''
+    mode_name: str = 'lam_mode'
+
+    def config(self, **overrides: Any) -> dict[str, Any]:
+        """Its config; ``lam_mode`` by the name that it has there."""
+        if 'lam_mode' in overrides:
+            overrides[self.mode_name] = overrides.pop('lam_mode')
+        return {'type': f'mmmix.{self.name}', **self.args, **overrides}
 
     def build(self, **overrides: Any):
         """The mixer, with a small network to look at if it wants one."""
-        mixer = BATCH_AUGMENTS.build({'type': f'mmmix.{self.name}', **self.args, **overrides})
+        mixer = BATCH_AUGMENTS.build(self.config(**overrides))
         if any(part.needs_model for part in mixer.parts()):
             mixer.bind(network_for(mixer))
         return mixer
@@ -140,6 +148,8 @@ TABLE: tuple[Row, ...] = (
     Row('Mixup'),
     Row('CutMix'),
     Row('CutMix', dict(keep=_KEEP), tag='keep'),
+    Row('CutMix', dict(cutmix_minmax=(0.2, 0.8)), tag='minmax'),
+    Row('CutMix', dict(labels=dict(type='mmmix.DrawnShare')), area_label=False, tag='drawn'),
     Row('Cutout', dict(length=8), area_label=False),
     Row('RandomErasing', area_label=False),
     Row('KeepCutout', dict(length=(6, 9)), area_label=False),
@@ -183,6 +193,8 @@ TABLE: tuple[Row, ...] = (
     Row('ResizeMix', partner_as_is=False),
     Row('ResizeMix', dict(alpha=1, interpolation='nearest'), partner_as_is=False, tag='nearest'),
     Row('ResizeMix', dict(inside=False), partner_as_is=False, tag='cut'),
+    Row('ResizeMix', dict(lam_min=0.1, lam_max=0.8, squeeze=True), partner_as_is=False, tag='squeeze'),
+    Row('ResizeMix', dict(cutmix_minmax=(0.2, 0.8)), partner_as_is=False, tag='minmax'),
     Row('RICAP', pair_label=False, partner_as_is=False),
     Row('SaliencyMix'),
     Row('SaliencyMix', dict(alpha=0.2, guide=dict(type='mmmix.InputGradient')), tag='gradient'),
@@ -198,6 +210,19 @@ TABLE: tuple[Row, ...] = (
     Row('SmoothMix'),
     Row('StackMix', partner_as_is=False),
     Row('StackMix', dict(axis='height'), partner_as_is=False, image_size=(23, 20), tag='odd'),
+    Row(
+        'TimmMixup',
+        dict(cutmix_alpha=1.0, label_smoothing=0.0, num_classes=None),
+        lam_modes=('batch', 'elem', 'pair'),
+        mode_name='mode',
+    ),
+    Row(
+        'TimmMixup',
+        dict(cutmix_minmax=(0.2, 0.8), mixup_alpha=0, label_smoothing=0.0, num_classes=None),
+        lam_modes=('batch', 'pair'),
+        mode_name='mode',
+        tag='minmax',
+    ),
     Row('TokenMix', dict(patch_size=3, min_tokens=4, guide=dict(type='mmmix.SpectralResidual')), area_label=False),
     Row('TokenMix', dict(patch_size=4, share=None, labels=dict(type='mmmix.Area')), tag='area'),
 )

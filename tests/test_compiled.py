@@ -25,7 +25,7 @@ def forgotten() -> Iterator[None]:
 
 def alone(row: Row) -> Any:
     """The mixer of a row with a ratio for each sample; None if the compiler must not look into it."""
-    mixer = BATCH_AUGMENTS.build({'type': f'mmmix.{row.name}', **row.args, 'lam_mode': 'elem'})
+    mixer = BATCH_AUGMENTS.build(row.config(lam_mode='elem'))
     return mixer if mixer.traces and not any(part.needs_model for part in mixer.parts()) else None
 
 

@@ -11,6 +11,7 @@ from table import TABLE, Row
 from torch import Tensor, nn
 
 import mmmix
+from mmmix.core import RatiolessMixer
 from mmmix.registry import MODELS
 
 
@@ -177,7 +178,7 @@ def test_all_at_once(sumix: bool, partners: str, mode: str) -> None:
 
 
 @ROWS
-@pytest.mark.parametrize('policy', ['Area', 'TransMix', 'ProgressiveAttention', 'TLAlign', 'LUMix'])
+@pytest.mark.parametrize('policy', ['Area', 'TransMix', 'ProgressiveAttention', 'TLAlign', 'LUMix', 'DrawnShare'])
 def test_policies(row: Row, policy: str) -> None:
     """On a vision transformer, in one step each."""
     args = {**arguments(row), 'labels': dict(type=f'mmmix.{policy}')}
@@ -199,6 +200,9 @@ def test_policies(row: Row, policy: str) -> None:
         with pytest.raises(ValueError, match='shares a label out between two images') as error:
             build(args, 'vit')
         assert '\n' not in str(error.value)
+    elif policy == 'DrawnShare' and isinstance(row.build(), RatiolessMixer):
+        with pytest.raises(ValueError, match='this mixer draws none'):
+            step(build(args, 'vit'), steps=1)
     else:
         step(build(args, 'vit'), steps=1)
 

@@ -5,16 +5,19 @@ import sys
 from pathlib import Path
 
 import pytest
-from alone import OPENMMLAB, missing, program, see
+from alone import OPENMMLAB, blocks, missing, program, see
+from mmengine.config import Config
+from mmpretrain.registry import MODELS
 
 import mmmix
 from mmmix import family
 
 ROOT = Path(__file__).resolve().parent.parent
-PLAIN = ROOT / 'docs' / 'plain_pytorch.md'
+DOCS = ROOT / 'docs'
+PLAIN, MMPRETRAIN = DOCS / 'plain_pytorch.md', DOCS / 'from_mmpretrain.md'
 CASES = [
     pytest.param(page, number, id=f'{page.stem}-{number}')
-    for page in (PLAIN,)
+    for page in (PLAIN, DOCS / 'from_timm.md', DOCS / 'from_torchvision.md')
     for number, _ in enumerate(program(page), 2)
 ]
 
@@ -25,6 +28,18 @@ def test_blocks_run(page: Path, number: int) -> None:
     if without:
         pytest.skip(f'there is no {", ".join(without)}')
     exec(compile(text, f'{page.name} (block {number})', 'exec'), {'__name__': 'block'})
+
+
+@pytest.mark.parametrize('block', blocks(MMPRETRAIN), ids=['before', 'after'])
+def test_configs_of_mmpretrain_before_and_after(block: str, tmp_path: Path) -> None:
+    path = tmp_path / 'config.py'
+    path.write_text(block, encoding='utf-8')
+    config = Config.fromfile(path)
+    config.model.backbone.depth, config.model.head.in_channels = 18, 512
+    mixers = MODELS.build(config.model).data_preprocessor.batch_augments.augments
+    names = ['Mixup', 'CutMix', 'ResizeMix', 'NoneType']
+    assert [type(mixer).__name__ for mixer in mixers] == names
+    assert type(mixers[0]).__module__.startswith('mmmix.') == ('mmmix.' in block)
 
 
 def test_most_blocks_need_nothing_else() -> None:

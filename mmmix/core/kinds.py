@@ -28,6 +28,10 @@ class RatiolessMixer(Mixer, abstract=True):
         """Zeros: the mask decides."""
         return torch.zeros(count, device=device)
 
+    def told_share(self, share: Tensor) -> Tensor | None:
+        """None: no ratio is drawn."""
+        return None
+
 
 def maps_of(scene: Scene | None, guide: Guide, images: Tensor, of_pool: bool = False, own_grid: bool = False) -> Tensor:
     """What is important in the images that a mixer's ``draw`` was given, worked out once a batch.

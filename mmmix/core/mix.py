@@ -20,6 +20,8 @@ class Mix:
         lam (Tensor): ``(N,)`` share of the own label.
         lam_partner (Tensor): ``(N,)`` share of the partner's label; ``1 - lam`` unless the method says otherwise.
         mixed (bool): Whether anything was mixed at all, known without looking at the device.
+        share (Tensor, optional): The own share that was drawn, before the mask was: ``(N,)``, or ``(1,)`` on the host
+            for one in the whole batch; None where nothing was mixed.
         at (str): Path of the module whose output was mixed. Then ``images`` are the clean batch and ``mask`` has the
             resolution of the features. Empty: the images were mixed.
     """
@@ -34,6 +36,7 @@ class Mix:
     lam_partner: Tensor
     mixed: bool = True
     at: str = ''
+    share: Tensor | None = None
 
     @classmethod
     def told(
@@ -45,6 +48,7 @@ class Mix:
         partner: Tensor,
         lam: Tensor,
         lam_partner: Tensor,
+        share: Tensor | None = None,
     ) -> 'Mix':
         """The story of mixed images, with the labels that follow; the mask broadcasts to ``(N, 1, H, W)``."""
         return cls(
@@ -56,6 +60,7 @@ class Mix:
             mask=mask.expand(len(partner), 1, *images.shape[2:]),
             lam=lam,
             lam_partner=lam_partner,
+            share=share,
         )
 
     @classmethod

@@ -268,7 +268,8 @@ class Mixer(Ratio, abstract=True, first=('alpha', 'prob', 'lam_mode')):
     def finish(self, mixed: Tensor, mask: Tensor, pool: Tensor, pool_scores: Tensor, partner: Tensor) -> Mix:
         """Work out the label shares and put the story together."""
         mask = mask.float()
-        mix = Mix.told(mixed, mask, pool, pool_scores, partner, *self.label_shares(mask, len(partner)))
+        drawn = None if self._scene is None else self.told_share(self._scene.share)
+        mix = Mix.told(mixed, mask, pool, pool_scores, partner, *self.label_shares(mask, len(partner)), drawn)
         labels: Any = self.labels
         if labels is None:
             return mix

@@ -50,6 +50,10 @@ class Ratio(Part, abstract=True):
             share = torch.where(torch.rand_like(share) < chance, share, 1.0)
         return share
 
+    def told_share(self, share: Tensor) -> Tensor | None:
+        """What :class:`Mix` tells of the drawn shares; None where no ratio is drawn."""
+        return share
+
     def spread(self, share: Tensor, images: Tensor) -> Tensor:
         """The drawn shares as ``(N,)`` on the images' device."""
         return torch.full((len(images),), float(share), device=images.device) if share.numel() == 1 else share

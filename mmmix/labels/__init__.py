@@ -3,6 +3,7 @@
 from ..core.roles import Labels
 from .area import Area
 from .attention import AttentionLabels
+from .drawn_share import DrawnShare
 from .lumix import LUMix
 from .progressive import ProgressiveAttention
 from .sumix import sumix_terms, unit_softmax
@@ -12,6 +13,7 @@ from .transmix import TransMix
 __all__ = [
     'Area',
     'AttentionLabels',
+    'DrawnShare',
     'LUMix',
     'Labels',
     'ProgressiveAttention',

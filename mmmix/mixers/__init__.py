@@ -36,6 +36,7 @@ from .smmix import SMMix
 from .smoothmix import SmoothMix
 from .snapmix import SnapMix
 from .stackmix import StackMix
+from .timm_mixup import TimmMixup
 from .tokenmix import TokenMix
 
 __all__ = [
@@ -77,5 +78,6 @@ __all__ = [
     'SmoothMix',
     'SnapMix',
     'StackMix',
+    'TimmMixup',
     'TokenMix',
 ]

@@ -1,13 +1,20 @@
 """CutMix."""
 
+from typing import Any
+
 from torch import Tensor
 
 from ..core import BoxMixer
-from ..ops.boxes import box_mask, clipped
+from ..ops.boxes import Box, Side, Size, box_mask, clipped, whole_inside
 from ..ops.pixels import paste, paste_each, worth_a_loop
+from .minmax import Minmax, inside_place, sides_between
 
 
-class CutMix(BoxMixer):
+class CutMix(
+    Minmax,
+    BoxMixer,
+    first=('alpha', 'prob', 'lam_mode', 'partners', 'keep', 'labels', 'check_finite', 'at'),
+):
     r"""CutMix: a box of the partner replaces the same box of the own image.
 
     `CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features
@@ -29,6 +36,22 @@ class CutMix(BoxMixer):
     def picks(self) -> bool:
         """Boxes are pasted as they are."""
         return True
+
+    def box_size(self, share: Any, height: int, width: int) -> Size:
+        """The sides of the boxes: by the share, or uniform with ``cutmix_minmax``; see :class:`BoxMixer`."""
+        if self.cutmix_minmax is None:
+            return super().box_size(share, height, width)
+        return sides_between(self.cutmix_minmax, share, height, width)
+
+    def place(self, heights: Side, widths: Side, height: int, width: int) -> Box:
+        """Around a uniform centre, or with ``cutmix_minmax`` anywhere inside the image; see :class:`BoxMixer`."""
+        if self.cutmix_minmax is None:
+            return super().place(heights, widths, height, width)
+        return inside_place(heights, widths, height, width)
+
+    def own_places(self, heights: Tensor, widths: Tensor, height: int, width: int) -> Tensor | None:
+        """The centres that boxes are drawn around; see :class:`BoxMixer`."""
+        return None if self.cutmix_minmax is None else whole_inside(heights, widths, height, width)
 
     def blend(self, images: Tensor, pool: Tensor, partner: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """One box for the whole batch is pasted as a slice, and so are those of large images on a CPU."""

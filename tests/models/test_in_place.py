@@ -58,7 +58,7 @@ def mixed_by_loss(model: Any, batch: dict, fresh: bool) -> tuple[torch.Tensor, t
 
 def runs_alone(row: Row) -> bool:
     """Whether a mixer needs no model, so that no one but it looks at the batch."""
-    mixer = BATCH_AUGMENTS.build({'type': f'mmmix.{row.name}', **row.args})
+    mixer = BATCH_AUGMENTS.build(row.config())
     return not any(part.needs_model for part in mixer.parts())
 
 
@@ -68,7 +68,7 @@ ALONE = [(row, mode) for row, mode in CASES if runs_alone(row)]
 @pytest.mark.parametrize(('row', 'mode'), ALONE, ids=[f'{row}-{mode}' for row, mode in ALONE])
 @pytest.mark.parametrize('side', SIDES)
 def test_the_mix_is_the_one_that_a_copy_would_give(row: Row, mode: str, side: int) -> None:
-    augment = {'type': f'mmmix.{row.name}', **row.args, 'lam_mode': mode}
+    augment = row.config(lam_mode=mode)
     found = []
     for fresh in (True, False):
         model = classifier(augments=augment)
