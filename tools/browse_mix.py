@@ -53,7 +53,10 @@ def draw(
     # The stock classifier mixes in its preprocessor; ours also runs mixers that look at the model.
     model = cli.build_classifier(config, checkpoint, kind='mmmix.MixClassifier', initialise=True, device='cpu').train()
     if not everything and not list(model.mixers()):
-        cli.fail('the config names no mixer of mmmix: add e.g. model.train_cfg.augments.type=mmmix.CutMix')
+        cli.fail(
+            'the config names no mixer of mmmix: add e.g. '
+            "`model = dict(train_cfg=dict(augments=[dict(type='mmmix.CutMix')]))`"
+        )
     loader = cli.build_loader(config, name='train_dataloader', seed=seed, num_workers=0)
     return arrange(draw_batch(model, loader, rows, everything), columns)
 

@@ -83,7 +83,7 @@ def look(
         model (MixClassifier): The classifier, not wrapped.
         loader (DataLoader): The training loader; its data set, batch size and number of workers are used.
         pipeline (Callable): The test-time pipeline.
-        found (Callable[[Tensor, Tensor], Tensor]): From logits ``(N, K)`` and labels ``(N,)`` to what is wanted.
+        found (Callable[[Tensor, Tensor], Tensor]): From logits and labels, both ``(N, K)``, to what is wanted.
 
     Returns:
         tuple[Tensor, Tensor]: Indices of samples in the training set, ``(n,)``, and what was found of each,
@@ -108,8 +108,7 @@ def look(
             data = model.data_preprocessor(batch, False)
             samples = data['data_samples']
             logits = model.head(model.extract_feat(data['inputs']))
-            labels = scores_of(samples, model.num_classes, logits.device).argmax(1)
-            outcomes.append(found(logits, labels).cpu())
+            outcomes.append(found(logits, scores_of(samples, model.num_classes, logits.device)).cpu())
             sample_idx += [sample.get('sample_idx') for sample in samples]
             if bar is not None:
                 bar.update(len(samples))
@@ -117,5 +116,5 @@ def look(
         bar.file.write('\n')
     idx = torch.tensor(sample_idx, dtype=torch.long)
     known = idx >= 0
-    nothing = found(torch.zeros(0, model.num_classes), torch.zeros(0, dtype=torch.long))
+    nothing = found(torch.zeros(0, model.num_classes), torch.zeros(0, model.num_classes))
     return idx[known], torch.cat([nothing, *outcomes])[known]

@@ -57,7 +57,7 @@ class AdAutoMix(AutoMix, first=('alpha',)):
 
     Example:
         >>> from mmmix import AdAutoMix
-        >>> model = dict(type='mmmix.MixClassifier', train_cfg=dict(augments=dict(type='mmmix.AdAutoMix')))
+        >>> model = dict(type='mmmix.MixClassifier', train_cfg=dict(augments=[dict(type='mmmix.AdAutoMix')]))
         >>> AdAutoMix(n_images=2, beta=0.1).n_images
         2
     """

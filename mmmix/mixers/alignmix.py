@@ -24,7 +24,7 @@ class AlignMix(Mixer):
 
     Example:
         >>> from mmmix import AlignMix
-        >>> model = dict(type='mmmix.MixClassifier', train_cfg=dict(augments=dict(type='mmmix.AlignMix')))
+        >>> model = dict(type='mmmix.MixClassifier', train_cfg=dict(augments=[dict(type='mmmix.AlignMix')]))
         >>> AlignMix(eps=0.05).at
         ('', 'backbone')
     """

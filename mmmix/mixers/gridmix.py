@@ -42,7 +42,7 @@ class GridMix(Mixer, first=('grid', 'alpha', 'prob', 'lam_mode', 'partners', 'la
         >>> mix = GridMix(grid=2).mix(torch.rand(4, 3, 8, 8), torch.eye(4))
         >>> bool((mix.lam * 4 == (mix.lam * 4).round()).all())
         True
-        >>> train_cfg = dict(augments=dict(type='mmmix.GridMix', local=0.1))  # of a MixClassifier
+        >>> train_cfg = dict(augments=[dict(type='mmmix.GridMix', local=0.1)])  # of a MixClassifier
     """
 
     grid: int = whole(default=4, least=1, doc='Cells a side.')

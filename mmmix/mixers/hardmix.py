@@ -32,7 +32,7 @@ class HardMix(CutMix, first=('alpha', 'prob', 'lam_mode', 'guide', 'partners', '
 
     Example:
         >>> from mmmix import HardMix
-        >>> model = dict(type='mmmix.MixClassifier', train_cfg=dict(augments=dict(type='mmmix.HardMix')))
+        >>> model = dict(type='mmmix.MixClassifier', train_cfg=dict(augments=[dict(type='mmmix.HardMix')]))
         >>> custom_hooks = [dict(type='mmmix.HardSampleHook')]
         >>> HardMix().partners
         HardPool(size=512, min_size=32, prob=1.0, dtype=None)

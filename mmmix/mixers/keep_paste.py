@@ -32,7 +32,7 @@ class KeepPaste(Preserving):
         ...     dict(type='PackInputs', algorithm_keys=('clean_view',)),
         ... ]
         >>> model = dict(
-        ...     type='mmmix.MixClassifier', train_cfg=dict(augments=dict(type='mmmix.KeepPaste', length=16, tau=0.6))
+        ...     type='mmmix.MixClassifier', train_cfg=dict(augments=[dict(type='mmmix.KeepPaste', length=16, tau=0.6)])
         ... )
         >>> from mmmix import KeepPaste
         >>> KeepPaste(length=16).keep.tau

@@ -16,7 +16,7 @@ class MixPro(MaskMix):
 
     Example:
         >>> from mmmix import MixPro
-        >>> model = dict(type='mmmix.MixClassifier', train_cfg=dict(augments=dict(type='mmmix.MixPro', mask_size=64)))
+        >>> model = dict(type='mmmix.MixClassifier', train_cfg=dict(augments=[dict(type='mmmix.MixPro', mask_size=64)]))
         >>> MixPro(mask_size=64).labels
         ProgressiveAttention(at=None, smoothing=0.1, rounded=False)
     """

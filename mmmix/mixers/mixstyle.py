@@ -28,7 +28,7 @@ class MixStyle(Mixer):
     Example:
         >>> import torch
         >>> from mmmix import MixStyle
-        >>> model = dict(type='mmmix.MixClassifier', train_cfg=dict(augments=dict(type='mmmix.MixStyle')))
+        >>> model = dict(type='mmmix.MixClassifier', train_cfg=dict(augments=[dict(type='mmmix.MixStyle')]))
         >>> mix = MixStyle(prob=1.0).mix(torch.rand(4, 8, 6, 6), torch.eye(4))  # features that are given
         >>> bool((mix.scores == torch.eye(4)).all())
         True

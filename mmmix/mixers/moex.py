@@ -32,7 +32,7 @@ class MoEx(Mixer):
     Example:
         >>> import torch
         >>> from mmmix import MoEx
-        >>> model = dict(type='mmmix.MixClassifier', train_cfg=dict(augments=dict(type='mmmix.MoEx', share=0.9)))
+        >>> model = dict(type='mmmix.MixClassifier', train_cfg=dict(augments=[dict(type='mmmix.MoEx', share=0.9)]))
         >>> mix = MoEx(prob=1.0).mix(torch.rand(4, 8, 6, 6), torch.eye(4))  # features that are given
         >>> mix.lam
         tensor([0.5000, 0.5000, 0.5000, 0.5000])

@@ -48,7 +48,7 @@ class RecursiveMix(WholeMixer):
         ...     images, scores = mixer(torch.rand(4, 3, 8, 8), torch.eye(4))
         >>> scores.sum(1)
         tensor([1., 1., 1., 1.])
-        >>> train_cfg = dict(augments=dict(type='mmmix.RecursiveMix', consistency=0.5))  # of a MixClassifier
+        >>> train_cfg = dict(augments=[dict(type='mmmix.RecursiveMix', consistency=0.5)])  # of a MixClassifier
     """
 
     alpha: float = settled(default=1.0)

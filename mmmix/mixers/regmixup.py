@@ -24,7 +24,7 @@ class RegMixup(CleanLoss, Mixup):
 
     Example:
         >>> from mmmix import RegMixup
-        >>> model = dict(type='mmmix.MixClassifier', train_cfg=dict(augments=dict(type='mmmix.RegMixup', alpha=20)))
+        >>> model = dict(type='mmmix.MixClassifier', train_cfg=dict(augments=[dict(type='mmmix.RegMixup', alpha=20)]))
         >>> RegMixup().alpha, RegMixup().clean_lam
         (10.0, 1.0)
     """

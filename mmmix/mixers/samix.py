@@ -31,7 +31,7 @@ class SAMix(AutoMix, first=('alpha',)):
 
     Example:
         >>> from mmmix import SAMix
-        >>> model = dict(type='mmmix.MixClassifier', train_cfg=dict(augments=dict(type='mmmix.SAMix')))
+        >>> model = dict(type='mmmix.MixClassifier', train_cfg=dict(augments=[dict(type='mmmix.SAMix')]))
         >>> SAMix().upsample
         'bilinear'
     """

@@ -38,7 +38,7 @@ class SMMix(RatiolessMixer, TokenGuidedMixer, first=('patch_size',)):
 
     Example:
         >>> from mmmix import SMMix
-        >>> model = dict(type='mmmix.MixClassifier', train_cfg=dict(augments=dict(type='mmmix.SMMix', patch_size=16)))
+        >>> model = dict(type='mmmix.MixClassifier', train_cfg=dict(augments=[dict(type='mmmix.SMMix', patch_size=16)]))
         >>> SMMix().guide
         Attention(at=None, of='patches')
     """

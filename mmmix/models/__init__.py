@@ -11,7 +11,17 @@ from .backbones import (
     WideResNet_CIFAR,
 )
 from .classifiers import CleanPass, MixClassifier
-from .heads import RegressionHead, SUMixHead, SUMixMixin, SUMixVisionTransformerClsHead
+from .heads import (
+    RegressionHead,
+    SUMixDeiTClsHead,
+    SUMixEfficientFormerClsHead,
+    SUMixHead,
+    SUMixLeViTClsHead,
+    SUMixMixin,
+    SUMixStackedLinearClsHead,
+    SUMixVigClsHead,
+    SUMixVisionTransformerClsHead,
+)
 from .losses import DecoupledMixLoss, JensenShannonLoss
 
 __all__ = [
@@ -23,8 +33,13 @@ __all__ = [
     'RegressionHead',
     'ResNeXt_CIFAR',
     'ResNet_CIFAR',
+    'SUMixDeiTClsHead',
+    'SUMixEfficientFormerClsHead',
     'SUMixHead',
+    'SUMixLeViTClsHead',
     'SUMixMixin',
+    'SUMixStackedLinearClsHead',
+    'SUMixVigClsHead',
     'SUMixVisionTransformerClsHead',
     'ShakeDrop',
     'ShakeShake',

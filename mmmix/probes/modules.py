@@ -198,8 +198,8 @@ def pre_logits_width(model: Any) -> int:
     feats = dry_run(model, 'backbone')
     with untouched(model), torch.no_grad():
         features = model.head.pre_logits(model.neck(feats) if getattr(model, 'neck', None) is not None else feats)
-    # A head of two tokens (DeiTClsHead) has two of them.
-    return sum(each.shape[1] for each in (features if isinstance(features, tuple) else (features,)))
+    # A head of two tokens (DeiTClsHead) or two branches (ConformerHead) has two of them.
+    return sum(each.shape[1] for each in (features if isinstance(features, (tuple, list)) else (features,)))
 
 
 def extra_tokens(model: Any) -> int | None:

@@ -72,7 +72,7 @@ def test_a_scan_knows_every_sample_and_looks_at_it_as_in_a_test(monkeypatch: pyt
     monkeypatch.setattr(model.data_preprocessor, 'forward', noted)
     dataset: Any = DATASETS.build(greys(10, pipeline=PACK))
     loader: Any = DataLoader(dataset, batch_size=4, collate_fn=pseudo_collate)
-    idx, missed = look(model, loader, Compose(PACK), lambda logits, labels: logits.argmax(1) != labels)
+    idx, missed = look(model, loader, Compose(PACK), lambda logits, scores: logits.argmax(1) != scores.argmax(1))
     assert idx.tolist() == list(range(10)) and missed.dtype == torch.bool and len(missed) == 10
     assert modes == [False] * 3
 

@@ -294,7 +294,11 @@ def test_stacked_and_distilled_heads(network: dict, augments: dict) -> None:
 @pytest.mark.parametrize(
     ('backbone', 'head', 'words'),
     [
-        (DISTILLED, 'mmmix.SUMixVisionTransformerClsHead', 'a class and a distillation token: use DeiTClsHead'),
+        (
+            DISTILLED,
+            'mmmix.SUMixVisionTransformerClsHead',
+            'a class and a distillation token: use mmmix.SUMixDeiTClsHead',
+        ),
         (DISTILLED, 'mmpretrain.VisionTransformerClsHead', 'VisionTransformerClsHead the backbone VisionTransformer'),
         (DISTILLED, 'mmpretrain.LinearClsHead', 'LinearClsHead takes one token'),
         (DEIT, 'mmpretrain.DeiTClsHead', 'use the backbone DistilledVisionTransformer'),

@@ -24,10 +24,29 @@ VIT = dict(
     head=dict(type='mmmix.SUMixVisionTransformerClsHead', num_classes=5, in_channels=16, init_cfg=None),
 )
 HIDDEN: dict = {**VIT, 'head': {**VIT['head'], 'hidden_dim': 12}}
+DISTILLED: dict = dict(
+    backbone={**VIT['backbone'], 'type': 'mmpretrain.DistilledVisionTransformer'},
+    head=dict(type='mmmix.SUMixDeiTClsHead', num_classes=5, in_channels=16, init_cfg=None),
+)
+HOSTS: dict[str, dict[str, Any]] = {
+    'StackedLinearClsHead': dict(mid_channels=[24, 12]),
+    'LeViTClsHead': dict(distillation=False),
+    'EfficientFormerClsHead': dict(distillation=False),
+    'VigClsHead': dict(hidden_dim=12),
+}
+STACKED, LEVIT, FORMER, VIG = (
+    dict[str, Any](LINEAR, head=dict(type=f'mmmix.SUMix{kind}', num_classes=5, in_channels=64, init_cfg=None, **rest))
+    for kind, rest in HOSTS.items()
+)
 NETWORKS = pytest.mark.parametrize(
     'network',
     [RESNET, VIT, HIDDEN],
     ids=['resnet', 'vit', 'vit-hidden'],
+)
+ALL_NETWORKS = pytest.mark.parametrize(
+    'network',
+    [RESNET, VIT, HIDDEN, DISTILLED, STACKED, LEVIT, FORMER, VIG],
+    ids=['resnet', 'vit', 'vit-hidden', 'deit-distilled', 'stacked', 'levit', 'efficientformer', 'vig'],
 )
 
 
@@ -41,8 +60,8 @@ def classifier(network: dict, augments: dict | None = None, **head: Any):
 def plain(network: dict) -> ImageClassifier:
     """The same network without anything of this package."""
     network = deepcopy(network)
-    kind = 'LinearClsHead' if 'neck' in network else 'VisionTransformerClsHead'
-    network['head']['type'] = f'mmpretrain.{kind}'
+    kind = network['head']['type'].replace('mmmix.SUMix', '')
+    network['head']['type'] = f'mmpretrain.{"LinearClsHead" if kind == "Head" else kind}'
     return ImageClassifier(**network)
 
 
@@ -50,7 +69,7 @@ def samples(n: int = 6, k: int = 5) -> list[DataSample]:
     return [DataSample(metainfo=dict(sample_idx=i)).set_gt_label(i % k) for i in range(n)]
 
 
-@NETWORKS
+@ALL_NETWORKS
 @pytest.mark.parametrize('clean_pass', ['train', 'detached'])
 def test_a_step_trains_every_parameter(network, clean_pass):
     model = classifier(network, clean_pass=clean_pass)
@@ -100,7 +119,7 @@ def test_batch_norm_statistics(clean_pass, updates):
         torch.testing.assert_close(ours, theirs, msg=name)
 
 
-@NETWORKS
+@ALL_NETWORKS
 @pytest.mark.parametrize('regularizer', ['semantic', 'uncertainty', 'both', None])
 def test_uncertainty_layer_is_always_in_the_graph(network, regularizer):
     for prob in (0.0, 1.0):
@@ -110,7 +129,7 @@ def test_uncertainty_layer_is_always_in_the_graph(network, regularizer):
         assert all(parameter.grad is not None for parameter in model.parameters()), (regularizer, prob)
 
 
-@NETWORKS
+@ALL_NETWORKS
 def test_an_unmixed_batch_trains_plain_cross_entropy(network):
     model = classifier(network, dict(type='mmmix.CutMix', prob=0.0))
     images = torch.rand(6, 3, 16, 16)
@@ -124,7 +143,7 @@ def test_an_unmixed_batch_trains_plain_cross_entropy(network):
     assert float(losses['lam_sumix']) == 1
 
 
-@NETWORKS
+@ALL_NETWORKS
 def test_checkpoint_is_a_plain_classifiers(network, tmp_path):
     model = classifier(network)
     OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.01)).update_params(
@@ -221,6 +240,8 @@ def test_mixed_precision_gives_finite_gradients(network):
         (dict(clean_pass='eval'), "`clean_pass` must be 'train', 'detached', 'lowres' or 'memory'"),
         (dict(loss=dict(type='mmpretrain.CrossEntropyLoss', use_sigmoid=True)), 'softmax cross entropies'),
         (dict(loss=dict(type='mmpretrain.FocalLoss')), 'cannot use FocalLoss'),
+        (dict(loss=dict(type='mmpretrain.LabelSmoothLoss', label_smooth_val=0.1, use_sigmoid=True)), '_delete_=True'),
+        (dict(loss=dict(type='mmpretrain.LabelSmoothLoss', label_smooth_val=0.1, class_weight=[1.0] * 5)), 'weigh'),
         (dict(loss=dict(type='mmpretrain.LabelSmoothLoss', label_smooth_val=0.1, mode='multi_label')), 'smooth labels'),
     ],
 )
@@ -243,9 +264,57 @@ def test_unknown_arguments_are_one_line_that_lists_those_there_are(network, argu
     """MobileNetV3's StackedLinearClsHead, for one, leaves arguments behind where its type alone is replaced."""
     with pytest.raises(TypeError, match=f'does not take {names}: it takes gamma, .*in_channels, ') as error:
         classifier(network, **arguments)
-    assert f'it stands in the place of a {host}, so write `_delete_=True`' in str(error.value)
+    assert f'it stands in the place of a {host}, so write ' in str(error.value)
+    assert '`_delete_=True` where it replaces another head' in str(error.value)
     assert len(str(error.value).splitlines()) == 1
     assert 'kwargs' not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ('network', 'words'),
+    [
+        ({**STACKED, 'head': {**STACKED['head'], 'type': 'mmmix.SUMixHead'}}, 'mmmix.SUMixStackedLinearClsHead'),
+        ({**LEVIT, 'head': {**LEVIT['head'], 'type': 'mmmix.SUMixHead'}}, 'mmmix.SUMixLeViTClsHead'),
+        ({**LINEAR, 'head': dict(type='mmmix.SUMixHead', num_classes=5)}, 'needs `in_channels`'),
+        ({**LINEAR, 'head': dict(type='mmmix.SUMixHead', num_classes=5, in_channels=[4, 8])}, 'keep ConformerHead'),
+    ],
+)
+def test_a_head_of_another_network_names_the_right_one(network, words):
+    with pytest.raises(TypeError, match=words) as error:
+        classifier(network)
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize('network', [LEVIT, FORMER], ids=['levit', 'efficientformer'])
+def test_distillation_is_refused(network):
+    with pytest.raises(ValueError, match='set `distillation=False` in `head`'):
+        classifier(network, distillation=True)
+
+
+def test_one_pass_through_the_head():
+    """Its batch norm counts each batch once, and features and logits are of one draw of the dropout."""
+    model = classifier({**VIG, 'head': {**VIG['head'], 'dropout': 0.5}})
+    drawn: list[bool] = []
+    model.head.drop.register_forward_hook(lambda module, args, output: drawn.append(module.training))
+    model.loss(torch.rand(6, 3, 16, 16), samples())
+    assert int(model.head.bn.num_batches_tracked) == 2, 'the clean and the mixed batch'
+    assert drawn.count(True) == 2, 'what the log measures draws nothing'
+    features, logits = model.head.look((torch.rand(6, 64),))
+    torch.testing.assert_close(model.head.fc2(features), logits)
+
+
+@pytest.mark.parametrize('mode', ['original', 'classy_vision'])
+def test_smoothing_is_that_of_the_loss(mode):
+    """With the shares of the area the loss is linear in the labels: mmpretrain's own on the mixed ones."""
+    smooth = dict(type='mmpretrain.LabelSmoothLoss', label_smooth_val=0.2, mode=mode)
+    model = classifier(RESNET, relabel=False, clean_pass='detached', loss=smooth).eval()
+    mix = next(model.mixers()).mix(torch.rand(6, 3, 16, 16), torch.eye(6, 5))
+    feats = model.extract_feat(mix.images)
+    scores = torch.stack([mix.lam, mix.lam_partner], 1)
+    labels = torch.stack([mix.pool_scores[:6].argmax(1), mix.pool_scores[mix.partner].argmax(1)], 1)
+    mixed = torch.zeros(6, 5).scatter_add_(1, labels, scores)
+    losses = model.head.loss_mix(feats, mix, CleanPass(model, mix.pool, mix.pool_scores))
+    torch.testing.assert_close(losses['loss'], model.head.loss_module(model.head(feats), mixed))
 
 
 @NETWORKS

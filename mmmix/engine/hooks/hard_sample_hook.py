@@ -10,6 +10,7 @@ from torch import Tensor
 from ...core import check
 from ...core.fields import whole
 from ...models import MixClassifier
+from ...models.classifiers.targets import missed
 from ...partners import HardPool, HardSampleTable
 from ...partners.hard_sample_table import check_table
 from ...registry import HOOKS
@@ -131,9 +132,9 @@ class HardSampleHook(SampleMemoryHook):
         own = not_padding(runner.train_dataloader, batch_idx, len(idx), dist.get_rank(), dist.get_world_size())
         return torch.where(own, idx, -1)
 
-    def looked(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def looked(self, logits: Tensor, scores: Tensor) -> Tensor:
         """Which samples are misclassified."""
-        return logits.argmax(1) != labels
+        return missed(logits, scores)
 
     def _agree(self) -> None:
         super()._agree()

@@ -79,7 +79,7 @@ class PredictionMemoryHook(SampleMemoryHook):
         found, model.predicted = model.predicted, None
         return found
 
-    def looked(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def looked(self, logits: Tensor, scores: Tensor) -> Tensor:
         """What is remembered of predictions."""
         return self.table.compact(logits, self.table.top)
 

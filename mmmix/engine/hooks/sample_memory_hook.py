@@ -68,8 +68,8 @@ class SampleMemoryHook(Hook):
         """The indices, with -1 for samples that must not be counted."""
         return idx
 
-    def looked(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The outcomes of a pass over the training set, from ``(N, K)`` logits and ``(N,)`` labels."""
+    def looked(self, logits: Tensor, scores: Tensor) -> Tensor:
+        """The outcomes of a pass over the training set, from ``(N, K)`` logits and labels."""
         raise NotImplementedError
 
     def report(self, runner: Any, model: MixClassifier, iterations: int) -> None:

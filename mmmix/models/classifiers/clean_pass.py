@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ...probes.gradients import brought_back, raw_gradient, saliency, saliency_target, smaller
 from ...probes.untouched import untouched, without_checkpoints
+from .targets import whole_logits
 
 
 class CleanPass:
@@ -108,11 +109,13 @@ class CleanPass:
         # In train mode the mixed images go through the same batch norms afterwards. A compiled network then writes into
         # statistics that this graph holds on to, though it never reads them: the hooks keep autograd from objecting.
         with torch.autograd.graph.saved_tensors_hooks(_as_it_is, _as_it_is):
-            feats = self.model.extract_feat(images)
-            features = self.model.head.pre_logits(feats)
-            # Of two tokens (DeiTClsHead) the logits are one linear layer on both of them.
-            features = torch.cat(features, 1) if isinstance(features, tuple) else features
-            return features, self.model.head(feats)
+            feats, head = self.model.extract_feat(images), self.model.head
+            if hasattr(head, 'look'):  # one pass, as it may be one in train mode
+                return head.look(feats)
+            features = head.pre_logits(feats)
+            # Of two tokens (DeiTClsHead), or of two branches (ConformerHead), the logits look at both of them.
+            features = torch.cat(list(features), 1) if isinstance(features, (tuple, list)) else features
+            return features, whole_logits(head(feats))
 
 
 def _as_it_is(saved: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ...core import Mix, Mixer
 from .step import Step, partners_that_remember
+from .targets import missed
 
 
 def observe(
@@ -58,11 +59,10 @@ def predictions(mix: Mix, logits: Tensor, step: Step, table: Any) -> tuple[Seque
 
 def outcomes(mix: Mix, logits: Tensor, step: Step) -> Tensor:
     """What the network made of each clean image: 0 a hit, 1 a miss, -1 not seen unmixed, as ``(N,)`` int8."""
-    labels = step.scores.argmax(1)
     if step.clean is not None and step.clean.ran:
-        return (step.clean.logits[: len(labels)].detach().argmax(1) != labels).to(torch.int8)
-    missed = (logits.argmax(1) != labels).to(torch.int8)
-    return torch.where(untouched(mix, step), missed, -1) if mix.mixed else missed
+        return missed(step.clean.logits[: len(step.scores)].detach(), step.scores).to(torch.int8)
+    found = missed(logits, step.scores).to(torch.int8)
+    return torch.where(untouched(mix, step), found, -1) if mix.mixed else found
 
 
 def untouched(mix: Mix, step: Step) -> Tensor:

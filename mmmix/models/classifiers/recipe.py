@@ -95,7 +95,7 @@ def checked(config: Any, where: str) -> dict | None:
     """
     if config is None or (isinstance(config, dict) and not config):
         return config
-    example = "e.g. dict(augments=dict(type='mmmix.CutMix'))"
+    example = "e.g. dict(augments=[dict(type='mmmix.CutMix')])"
     if not isinstance(config, dict):
         raise TypeError(f'MixClassifier: {where} must be a dict, {example}, but got {config!r}.')
     unknown = set(config) - {'augments', 'probs'}
@@ -206,6 +206,8 @@ def check_head(head: Any, recipe: Recipe) -> None:
         raise ValueError(
             f'{type(loss).__name__} compares views of unmixed images: remove `augments`, or use another loss.'
         )
+    if getattr(head, 'distillation', False) or getattr(head, 'dist', False) is True:
+        raise ValueError(f'{name}: mmpretrain cannot train it with distillation: set `distillation=False` in `head`.')
     foreign = [a for a in recipe.augments if a is not None and not isinstance(a, Mixer)]
     if foreign and hasattr(head, 'loss_mix'):
         raise ValueError(

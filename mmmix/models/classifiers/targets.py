@@ -51,8 +51,9 @@ def check_tokens(backbone: Any, head: Any) -> None:
     name, kind = type(head).__name__, type(backbone).__name__
     gives_two = isinstance(backbone, DistilledVisionTransformer) and backbone.out_type == 'cls_token'
     if gives_two and not isinstance(head, DeiTClsHead):
+        of_two = 'mmmix.SUMixDeiTClsHead' if name.startswith('SUMix') else 'DeiTClsHead'
         raise ValueError(
-            f'{name} takes one token, but {kind} gives a class and a distillation token: use DeiTClsHead, or with '
+            f'{name} takes one token, but {kind} gives a class and a distillation token: use {of_two}, or with '
             f'{name} the backbone VisionTransformer.'
         )
     if isinstance(head, DeiTClsHead) and not gives_two:
@@ -71,6 +72,11 @@ def rated(head: Any, logits: Tensor, scores: Tensor) -> dict[str, Tensor]:
     """What the log says of the predictions on a mixed batch: what the head makes of them, or their accuracy."""
     rate = getattr(head, 'rate_mix', None)
     return dict(mix_acc=mix_accuracy(logits, scores)) if rate is None else rate(logits, scores)
+
+
+def missed(logits: Tensor, scores: Tensor) -> Tensor:
+    """Whether the surest class of each image is none of its labels, ``(N,)``; of soft labels the largest count."""
+    return scores.gather(1, logits.argmax(1, keepdim=True)).squeeze(1) < scores.amax(1)
 
 
 def mix_accuracy(logits: Tensor, scores: Tensor) -> Tensor:
@@ -126,6 +132,11 @@ def scores_of(data_samples: Sequence[Any] | None, num_classes: int, device: torc
     return scores
 
 
+def whole_logits(output: Tensor | Sequence[Tensor]) -> Tensor:
+    """The logits of a head; those of two branches (ConformerHead) are added, as it adds them to predict."""
+    return output if isinstance(output, Tensor) else sum(output[1:], output[0])
+
+
 class recorded_logits:  # noqa: N801 - a context manager, read like a function
     """Listen to what a head's ``forward`` gives while its loss runs: a list that ends in the logits."""
 
@@ -135,7 +146,7 @@ class recorded_logits:  # noqa: N801 - a context manager, read like a function
 
     def __enter__(self) -> list[Tensor]:
         self._handle = self.head.register_forward_hook(
-            lambda module, args, output: self.heard.append(output if isinstance(output, Tensor) else output[-1])
+            lambda module, args, output: self.heard.append(whole_logits(output))
         )
         return self.heard
 

@@ -3,5 +3,22 @@
 from .regression_head import RegressionHead
 from .sumix_head import SUMixHead, SUMixVisionTransformerClsHead
 from .sumix_mixin import SUMixMixin
+from .sumix_others import (
+    SUMixDeiTClsHead,
+    SUMixEfficientFormerClsHead,
+    SUMixLeViTClsHead,
+    SUMixStackedLinearClsHead,
+    SUMixVigClsHead,
+)
 
-__all__ = ['RegressionHead', 'SUMixHead', 'SUMixMixin', 'SUMixVisionTransformerClsHead']
+__all__ = [
+    'RegressionHead',
+    'SUMixDeiTClsHead',
+    'SUMixEfficientFormerClsHead',
+    'SUMixHead',
+    'SUMixLeViTClsHead',
+    'SUMixMixin',
+    'SUMixStackedLinearClsHead',
+    'SUMixVigClsHead',
+    'SUMixVisionTransformerClsHead',
+]

@@ -1,6 +1,5 @@
 """What SUMix adds to a head: label shares learned from semantic distance, and a regulariser of uncertainty."""
 
-import inspect
 from typing import Any
 
 import torch
@@ -9,14 +8,16 @@ from torch import Tensor, nn
 from ...core import Mix, check
 from ...core.fields import choice, flag, number, whole
 from ...labels.sumix import DISTANCES, reading, sumix_terms, unit_softmax
+from ...probes.untouched import untouched
+from .sumix_checks import check_loss, check_names, smoothing_of
 
 
 class SUMixMixin:
     """What SUMix adds to a head whose logits are one linear layer behind ``pre_logits``.
 
     `SUMix: Mixup with Semantic and Uncertain Information <https://arxiv.org/abs/2407.07805>`_. The host class provides
-    ``pre_logits``, ``forward``, ``loss_module`` and ``num_classes``; its ``loss`` is ``CrossEntropyLoss`` or, for
-    smoothing, ``LabelSmoothLoss``.
+    ``pre_logits``, which its ``forward`` calls, ``loss_module`` and ``num_classes``; its ``loss`` is
+    ``CrossEntropyLoss`` or, for smoothing, ``LabelSmoothLoss``.
 
     Args:
         *args: As the host class takes them.
@@ -54,7 +55,6 @@ class SUMixMixin:
 
     num_classes: int
     loss_module: nn.Module
-    pre_logits: Any
     forward: Any
     training: bool
     __call__: Any
@@ -75,7 +75,7 @@ class SUMixMixin:
         log_grad_interval: int | None = 50,
         **kwargs: Any,
     ):
-        check_names(type(self), kwargs)
+        check_names(type(self), args, kwargs)
         super().__init__(*args, **kwargs)
         (
             self.gamma,
@@ -113,6 +113,8 @@ class SUMixMixin:
             )
         check_loss(type(self).__name__, self.loss_module)
         self.uncertainty = nn.Linear(self.feature_dim, self.num_classes)
+        #: What :meth:`pre_logits` gave, while :meth:`look` listens.
+        self._heard: list[Tensor] | None = None
         #: How many mixed batches there were since ``sumix_reg_grad`` was measured, and what it was.
         self._since: int | None = None
         self._reg_grad: Tensor | None = None
@@ -121,6 +123,30 @@ class SUMixMixin:
     def feature_dim(self) -> int:
         """Width of what ``pre_logits`` gives."""
         raise NotImplementedError
+
+    def pre_logits(self, feats: tuple) -> Any:
+        """The features in front of the last linear layer; those of two tokens are a tuple."""
+        features = super().pre_logits(feats)  # type: ignore[misc]
+        if self._heard is not None:
+            self._heard.append(torch.cat(features, 1) if isinstance(features, tuple) else features)
+        return features
+
+    def look(self, feats: tuple, forward: Any = None) -> tuple[Tensor, Tensor]:
+        """Features and logits of one pass through the head: dropout is drawn, batch norms are counted once.
+
+        Args:
+            feats (tuple): What the backbone and the neck give.
+            forward (Callable, optional): What to run in place of the head. Defaults to None.
+
+        Returns:
+            tuple[Tensor, Tensor]: ``(N, D)`` features in front of the last linear layer, and ``(N, K)`` logits.
+        """
+        self._heard = []
+        try:
+            logits = (forward or self)(feats)
+            return self._heard[-1], logits
+        finally:
+            self._heard = None
 
     def loss(self, feats: tuple, data_samples: list, **kwargs: Any) -> dict[str, Tensor]:
         """The loss of the host class, outside training: there it would train without SUMix.
@@ -150,8 +176,8 @@ class SUMixMixin:
                 counts ``sumix_reg_grad`` (its part of the gradient on the features of the mixed images, by norms, as it
                 was when it was measured last, see ``log_grad_interval``).
         """
-        logits = self(feats)
-        uncertainty = self._uncertainties(self.pre_logits(feats))
+        features, logits = self.look(feats)
+        uncertainty = self._uncertainties(features)
         # Without a mix, or with other regularisers than 'uncertainty' and 'both', the uncertainty layer has no gradient
         # of its own; it stays in the graph of every step, as DDP expects.
         none = 0 * uncertainty.sum()
@@ -195,7 +221,7 @@ class SUMixMixin:
             relabel=self.relabel,
             regularizer=self.regularizer,
             known=getattr(clean, 'known', None),
-            label_smoothing=getattr(self.loss_module, 'label_smooth_val', 0.0),
+            label_smoothing=smoothing_of(self.loss_module),
         )
         weight = getattr(self.loss_module, 'loss_weight', 1.0)
         return weight * terms['loss_mix'], self.gamma * terms['loss_reg'], terms['lam']
@@ -210,67 +236,21 @@ class SUMixMixin:
         self._since = 0 if self._since is None else (self._since + 1) % self.log_grad_interval
         if self._since == 0 or self._reg_grad is None:
             last = feats[-1]
-            leaf = (last if isinstance(last, Tensor) else last[-1]).detach().requires_grad_()
-            with torch.enable_grad():
+            leaves = [each.detach().requires_grad_() for each in ([last] if isinstance(last, Tensor) else last)]
+            # As in evaluation: no dropout is drawn, no batch norm counts.
+            with torch.enable_grad(), untouched(self):  # type: ignore[arg-type]
                 # Not by a call: whoever listens to the head waits for the logits that train.
-                logits = self.forward((leaf,))
-                uncertainty = self._uncertainties(self.pre_logits((leaf,)))
-                losses = self._terms(logits, uncertainty, of_pool.detach(), mix, clean)[:2]
-                # A sum over the batch has gradients that half precision can hold.
-                norms = [
-                    torch.autograd.grad(len(leaf) * loss, leaf, retain_graph=True)[0].float().norm()
-                    if loss.requires_grad
-                    else loss.new_zeros(())
-                    for loss in losses
-                ]
+                features, logits = self.look((leaves[0] if isinstance(last, Tensor) else leaves,), self.forward)
+                losses = self._terms(logits, self._uncertainties(features), of_pool.detach(), mix, clean)[:2]
+                norms = [norm_by(loss, leaves) for loss in losses]
             self._reg_grad = norms[1] / (norms[0] + norms[1]).clamp_min(torch.finfo(torch.float32).tiny)
         return self._reg_grad
 
 
-def check_names(head: type, given: dict[str, Any]) -> None:
-    """Refuse arguments that neither SUMix nor the head behind it takes.
-
-    Args:
-        head (type): The head.
-        given (dict[str, Any]): What is handed on to the head behind it.
-
-    Raises:
-        TypeError: If it does not take one of them.
-    """
-    known: dict[str, None] = {}
-    for base in head.__mro__:
-        if '__init__' in vars(base) and base is not nn.Module:
-            parameters = inspect.signature(vars(base)['__init__']).parameters.values()
-            known.update({p.name: None for p in parameters if p.kind is p.KEYWORD_ONLY or p.name != 'self'})
-            if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-                break
-    names = [name for name in known if name not in ('args', 'kwargs')]
-    unknown = [name for name in given if name not in names]
-    if not unknown:
-        return
-    host = next(base for base in head.__mro__ if not issubclass(base, SUMixMixin))
-    raise TypeError(
-        f'{head.__name__} does not take `{"`, `".join(unknown)}`: it takes {", ".join(names)}; it stands in the place '
-        f'of a {host.__name__}, so write `_delete_=True` where it replaces another head.'
-    )
-
-
-def check_loss(name: str, loss: nn.Module) -> None:
-    """Refuse a loss that is no softmax cross entropy, or weighs classes.
-
-    Args:
-        name (str): Whose loss it is, for the error.
-        loss (nn.Module): mmpretrain's.
-
-    Raises:
-        ValueError: If SUMix cannot weigh two of it.
-    """
-    kind = type(loss).__name__
-    if getattr(loss, 'class_weight', None) is not None or getattr(loss, 'mode', 'original') != 'original':
-        raise ValueError(f"{name}: {kind} may neither weigh classes nor smooth labels in another mode than 'original'.")
-    sigmoid = getattr(loss, 'use_sigmoid', False)
-    if sigmoid or kind not in ('CrossEntropyLoss', 'LabelSmoothLoss'):
-        raise ValueError(
-            f'{name} weighs two softmax cross entropies and cannot use {kind} with use_sigmoid={sigmoid}: '
-            "set loss=dict(type='CrossEntropyLoss') or LabelSmoothLoss."
-        )
+def norm_by(loss: Tensor, leaves: list[Tensor]) -> Tensor:
+    """The norm of the gradient of a batch's mean loss by each image's features, times the size of the batch."""
+    if not loss.requires_grad:
+        return loss.new_zeros(())
+    # A sum over the batch has gradients that half precision can hold. A head may look at one of the tensors alone.
+    found = torch.autograd.grad(len(leaves[0]) * loss, leaves, retain_graph=True, allow_unused=True)
+    return torch.cat([each.float().flatten() for each in found if each is not None]).norm()
