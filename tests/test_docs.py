@@ -10,7 +10,8 @@ from mmpretrain.registry import BATCH_AUGMENTS
 
 import mmmix
 
-PAGE = (Path(__file__).resolve().parent.parent / 'docs' / 'from_openmixup.md').read_text()
+DOCS = Path(__file__).resolve().parent.parent / 'docs'
+PAGE = (DOCS / 'from_openmixup.md').read_text()
 TABLE = PAGE.split('## Every `mix_mode`')[1].split('## What behaves differently')[0]
 CONFIGS = sorted({text for text in re.findall(r"`(dict\(type='mmmix\.[^`]*\))`", TABLE) if 'Loss' not in text})
 
@@ -30,3 +31,17 @@ def test_every_name_exists() -> None:
     assert len(names) > 25
     for name in names:
         assert hasattr(mmmix, name), name
+
+
+@pytest.mark.parametrize('name', ['dense_labels'])
+def test_blocks_of_a_page_run_in_their_order(name: str) -> None:
+    page = (DOCS / f'{name}.md').read_text(encoding='utf-8')
+    blocks = re.findall(r'```python\n(.*?)```', page, re.DOTALL)
+    assert len(blocks) > 3
+    scope: dict = {}
+    for block in blocks:
+        exec(compile(block, f'{name}.md', 'exec'), scope)
+    links = re.findall(r'\]\((?!http)([^)#]+)\)', page)
+    assert links and all((DOCS / link).exists() for link in links)
+    for used in set(re.findall(r'mmmix\.([A-Z]\w+)', page)):
+        assert hasattr(mmmix, used), used

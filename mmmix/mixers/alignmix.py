@@ -29,6 +29,7 @@ class AlignMix(Mixer):
         ('', 'backbone')
     """
 
+    shows_pixels = False
     at: tuple[str, ...] = again(
         default=('', 'backbone'),
         none='',

@@ -34,6 +34,7 @@ class MixStyle(Mixer):
         True
     """
 
+    shows_pixels = False
     mask_tells = False
     eps: float = number(default=1e-6, above=0, doc='Added to variances.')
     alpha: float = again(default=0.1, doc="Parameter of the Beta(alpha, alpha) distribution of the own style's share.")

@@ -38,6 +38,7 @@ class MoEx(Mixer):
         tensor([0.5000, 0.5000, 0.5000, 0.5000])
     """
 
+    shows_pixels = False
     share: float = number(default=0.5, least=0, most=1, doc="How much of the label is the own image's.")
     norm: str = choice(
         'pono',

@@ -11,6 +11,7 @@ from .backbones import (
     WideResNet_CIFAR,
 )
 from .classifiers import CleanPass, MixClassifier
+from .dense_mix import DenseMix
 from .heads import (
     RegressionHead,
     SUMixDeiTClsHead,
@@ -27,6 +28,7 @@ from .losses import DecoupledMixLoss, JensenShannonLoss
 __all__ = [
     'CleanPass',
     'DecoupledMixLoss',
+    'DenseMix',
     'JensenShannonLoss',
     'MixClassifier',
     'PyramidNet_CIFAR',
