@@ -4,9 +4,19 @@ from .. import family as family
 from .cifar_c import CIFAR10C, CIFAR100C, CORRUPTIONS
 from .corrupted_labels import CorruptedLabels
 from .digits import Digits
+from .google_commands import GoogleCommands
 from .scattered_digits import ScatteredDigits
+from .table import Table
 from .tiny_imagenet import TinyImageNet
-from .transforms import AugMix, KeepAugment, KeepAutoAugment, KeepRandAugment, PixMix, Turned
+from .transforms import (
+    AugMix,
+    KeepAugment,
+    KeepAutoAugment,
+    KeepRandAugment,
+    LoadSpectrogram,
+    PixMix,
+    Turned,
+)
 
 __all__ = [
     'CIFAR10C',
@@ -15,11 +25,14 @@ __all__ = [
     'AugMix',
     'CorruptedLabels',
     'Digits',
+    'GoogleCommands',
     'KeepAugment',
     'KeepAutoAugment',
     'KeepRandAugment',
+    'LoadSpectrogram',
     'PixMix',
     'ScatteredDigits',
+    'Table',
     'TinyImageNet',
     'Turned',
 ]

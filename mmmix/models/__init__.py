@@ -2,12 +2,14 @@
 
 from .. import family as family
 from .backbones import (
+    MLP,
     PyramidNet_CIFAR,
     ResNet_CIFAR,
     ResNeXt_CIFAR,
     ShakeDrop,
     ShakeShake,
     ShakeShake_CIFAR,
+    SpeechLeNet,
     WideResNet_CIFAR,
 )
 from .classifiers import CleanPass, MixClassifier
@@ -26,6 +28,7 @@ from .heads import (
 from .losses import DecoupledMixLoss, JensenShannonLoss
 
 __all__ = [
+    'MLP',
     'CleanPass',
     'DecoupledMixLoss',
     'DenseMix',
@@ -46,5 +49,6 @@ __all__ = [
     'ShakeDrop',
     'ShakeShake',
     'ShakeShake_CIFAR',
+    'SpeechLeNet',
     'WideResNet_CIFAR',
 ]

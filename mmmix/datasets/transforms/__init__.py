@@ -6,6 +6,16 @@ from .keep_auto_augment import KeepAutoAugment
 from .keep_cutout import KeepCutout
 from .keep_rand_augment import KeepRandAugment
 from .pixmix import PixMix
+from .spectrogram import LoadSpectrogram
 from .turned import Turned
 
-__all__ = ['AugMix', 'KeepAugment', 'KeepAutoAugment', 'KeepCutout', 'KeepRandAugment', 'PixMix', 'Turned']
+__all__ = [
+    'AugMix',
+    'KeepAugment',
+    'KeepAutoAugment',
+    'KeepCutout',
+    'KeepRandAugment',
+    'LoadSpectrogram',
+    'PixMix',
+    'Turned',
+]
