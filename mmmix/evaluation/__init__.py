@@ -7,9 +7,11 @@ from .pixels import FGSM, PGD, Occlusion, PixelClassifier
 from .regression import RegressionError
 from .robustness import Result, evaluate
 from .runs import summarize
+from .transfer import IFGSM, transfer
 
 __all__ = [
     'FGSM',
+    'IFGSM',
     'PGD',
     'CalibrationError',
     'Corruption',
@@ -20,4 +22,5 @@ __all__ = [
     'evaluate',
     'expected_calibration_error',
     'summarize',
+    'transfer',
 ]

@@ -3,6 +3,7 @@
 from .. import family as family
 from .backbones import (
     MLP,
+    PreActResNet_CIFAR,
     PyramidNet_CIFAR,
     ResNet_CIFAR,
     ResNeXt_CIFAR,
@@ -34,6 +35,7 @@ __all__ = [
     'DenseMix',
     'JensenShannonLoss',
     'MixClassifier',
+    'PreActResNet_CIFAR',
     'PyramidNet_CIFAR',
     'RegressionHead',
     'ResNeXt_CIFAR',

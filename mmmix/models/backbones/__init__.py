@@ -2,6 +2,7 @@
 
 from .lenet_speech import SpeechLeNet
 from .mlp import MLP
+from .preact_resnet import PreActResNet_CIFAR
 from .pyramidnet import PyramidNet_CIFAR
 from .resnet_cifar import ResNet_CIFAR, ResNeXt_CIFAR
 from .shake import ShakeDrop, ShakeShake
@@ -10,6 +11,7 @@ from .wide_resnet import WideResNet_CIFAR
 
 __all__ = [
     'MLP',
+    'PreActResNet_CIFAR',
     'PyramidNet_CIFAR',
     'ResNeXt_CIFAR',
     'ResNet_CIFAR',

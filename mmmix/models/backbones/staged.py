@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch.utils.checkpoint as cp
 from mmcv.cnn import build_norm_layer
@@ -76,7 +76,7 @@ class Place:
 
 
 class StagedBackbone(BaseBackbone):
-    """A stem, three stages of residual blocks and a tail behind the last one.
+    """A stem, three stages of residual blocks (or ``n_stages``) and a tail behind the last one.
 
     A subclass takes the arguments below as keywords and calls :meth:`assemble`.
 
@@ -92,6 +92,8 @@ class StagedBackbone(BaseBackbone):
         ValueError: If there are not three strides, or ``out_indices`` names other stages than 0, 1 and 2.
     """
 
+    #: How many stages there are.
+    n_stages: ClassVar[int] = 3
     stem: nn.Module
     stages: nn.ModuleList
     tail: nn.Module
@@ -108,11 +110,13 @@ class StagedBackbone(BaseBackbone):
         init_cfg: dict | list[dict] | None = None,
     ):
         super().__init__([dict(part) for part in _INIT] if init_cfg is None else init_cfg)
-        name = type(self).__name__
-        if not out_indices or any(not 0 <= index < 3 for index in out_indices):
-            raise ValueError(f'{name} has stages 0, 1 and 2, but `out_indices` is {out_indices!r}.')
-        if len(strides) != 3:
-            raise ValueError(f'{name} has three stages and takes a stride for each, but `strides` is {strides!r}.')
+        name, count = type(self).__name__, self.n_stages
+        if not out_indices or any(not 0 <= index < count for index in out_indices):
+            told = f'{", ".join(map(str, range(count - 1)))} and {count - 1}'
+            raise ValueError(f'{name} has stages {told}, but `out_indices` is {out_indices!r}.')
+        if len(strides) != count:
+            word = {3: 'three', 4: 'four'}[count]
+            raise ValueError(f'{name} has {word} stages and takes a stride for each, but `strides` is {strides!r}.')
         self.strides = tuple(strides)
         self.out_indices = tuple(out_indices)
         self.norm_cfg = norm_cfg or dict(type='BN')
@@ -143,7 +147,7 @@ class StagedBackbone(BaseBackbone):
             blocks: list[Block] = []
             for i in range(count):
                 done += 1
-                blocks.append(block(Place(stage, done, 3 * count, channels, stride if i == 0 else 1)))
+                blocks.append(block(Place(stage, done, self.n_stages * count, channels, stride if i == 0 else 1)))
                 channels = blocks[-1].out_channels
             self.stages.append(nn.Sequential(*blocks))
         self.tail = tail(channels)

@@ -1,0 +1,3 @@
+_base_ = 'preact18_200e_cifar10-noise20.py'
+
+model = dict(backbone=dict(drop_rate=0.7))
