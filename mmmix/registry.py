@@ -149,12 +149,24 @@ MODELS = _child('MODELS', 'mmmix.models', 'network, head or loss', '`model`')
 BATCH_AUGMENTS = _child('BATCH_AUGMENTS', 'mmmix.mixers', 'mixer', '`model.train_cfg.augments`')
 TASK_UTILS = _child('TASK_UTILS', 'mmmix.guides', 'part of mixers', 'a mixer, e.g. as its `guide` or `partners`')
 DATASETS = _child('DATASETS', 'mmmix.datasets', 'data set', '`dataset` of a data loader')
+DATA_SAMPLERS = _child('DATA_SAMPLERS', 'mmmix.datasets', 'sampler', '`sampler` of a data loader')
 TRANSFORMS = _child('TRANSFORMS', 'mmmix.datasets', 'transform', '`pipeline` of a data set')
 HOOKS = _child('HOOKS', 'mmmix.engine', 'hook', '`custom_hooks`')
 OPTIM_WRAPPERS = _child('OPTIM_WRAPPERS', 'mmmix.engine', 'wrapper of optimizers', '`optim_wrapper`')
 METRICS = _child('METRICS', 'mmmix.evaluation', 'metric', '`val_evaluator` or `test_evaluator`')
 VISUALIZERS = _child('VISUALIZERS', 'mmmix.visualization', 'visualizer', '`visualizer`')
-_ALL = (MODELS, BATCH_AUGMENTS, TASK_UTILS, DATASETS, TRANSFORMS, HOOKS, OPTIM_WRAPPERS, METRICS, VISUALIZERS)
+_ALL = (
+    MODELS,
+    BATCH_AUGMENTS,
+    TASK_UTILS,
+    DATASETS,
+    DATA_SAMPLERS,
+    TRANSFORMS,
+    HOOKS,
+    OPTIM_WRAPPERS,
+    METRICS,
+    VISUALIZERS,
+)
 
 _enter(BATCH_AUGMENTS, mixers)
 for _room in (guides, partners, keeps, labels):

@@ -6,6 +6,7 @@ from .corrupted_labels import CorruptedLabels
 from .digits import Digits
 from .google_commands import GoogleCommands
 from .scattered_digits import ScatteredDigits
+from .semi_supervised import LabelledAndUnlabelled, SemiSupervised
 from .table import Table
 from .tiny_imagenet import TinyImageNet
 from .transforms import (
@@ -16,6 +17,7 @@ from .transforms import (
     LoadSpectrogram,
     PixMix,
     Turned,
+    WeakStrong,
 )
 
 __all__ = [
@@ -29,10 +31,13 @@ __all__ = [
     'KeepAugment',
     'KeepAutoAugment',
     'KeepRandAugment',
+    'LabelledAndUnlabelled',
     'LoadSpectrogram',
     'PixMix',
     'ScatteredDigits',
+    'SemiSupervised',
     'Table',
     'TinyImageNet',
     'Turned',
+    'WeakStrong',
 ]

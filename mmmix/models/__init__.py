@@ -13,7 +13,7 @@ from .backbones import (
     SpeechLeNet,
     WideResNet_CIFAR,
 )
-from .classifiers import CleanPass, MixClassifier
+from .classifiers import CleanPass, MixClassifier, SemiSupervisedClassifier
 from .dense_mix import DenseMix
 from .heads import (
     RegressionHead,
@@ -26,7 +26,7 @@ from .heads import (
     SUMixVigClsHead,
     SUMixVisionTransformerClsHead,
 )
-from .losses import DecoupledMixLoss, JensenShannonLoss
+from .losses import DecoupledMixLoss, JensenShannonLoss, TrainingSignalAnnealing
 
 __all__ = [
     'MLP',
@@ -48,9 +48,11 @@ __all__ = [
     'SUMixStackedLinearClsHead',
     'SUMixVigClsHead',
     'SUMixVisionTransformerClsHead',
+    'SemiSupervisedClassifier',
     'ShakeDrop',
     'ShakeShake',
     'ShakeShake_CIFAR',
     'SpeechLeNet',
+    'TrainingSignalAnnealing',
     'WideResNet_CIFAR',
 ]

@@ -8,6 +8,7 @@ from .keep_rand_augment import KeepRandAugment
 from .pixmix import PixMix
 from .spectrogram import LoadSpectrogram
 from .turned import Turned
+from .weak_strong import WeakStrong
 
 __all__ = [
     'AugMix',
@@ -18,4 +19,5 @@ __all__ = [
     'LoadSpectrogram',
     'PixMix',
     'Turned',
+    'WeakStrong',
 ]

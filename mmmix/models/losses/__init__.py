@@ -2,5 +2,6 @@
 
 from .decoupled_mix_loss import DecoupledMixLoss
 from .jensen_shannon_loss import JensenShannonLoss
+from .semi_supervised import TrainingSignalAnnealing
 
-__all__ = ['DecoupledMixLoss', 'JensenShannonLoss']
+__all__ = ['DecoupledMixLoss', 'JensenShannonLoss', 'TrainingSignalAnnealing']
