@@ -5,6 +5,7 @@ from .cifar_c import CIFAR10C, CIFAR100C, CORRUPTIONS
 from .corrupted_labels import CorruptedLabels
 from .digits import Digits
 from .google_commands import GoogleCommands
+from .market1501 import Market1501, SomeOfEach
 from .scattered_digits import ScatteredDigits
 from .semi_supervised import LabelledAndUnlabelled, SemiSupervised
 from .table import Table
@@ -33,9 +34,11 @@ __all__ = [
     'KeepRandAugment',
     'LabelledAndUnlabelled',
     'LoadSpectrogram',
+    'Market1501',
     'PixMix',
     'ScatteredDigits',
     'SemiSupervised',
+    'SomeOfEach',
     'Table',
     'TinyImageNet',
     'Turned',

@@ -4,6 +4,7 @@ from .. import family as family
 from .calibration import CalibrationError, expected_calibration_error
 from .corruptions import Corruption
 from .pixels import FGSM, PGD, Occlusion, PixelClassifier
+from .ranking import Ranking, ranking
 from .regression import RegressionError
 from .robustness import Result, evaluate
 from .runs import summarize
@@ -17,10 +18,12 @@ __all__ = [
     'Corruption',
     'Occlusion',
     'PixelClassifier',
+    'Ranking',
     'RegressionError',
     'Result',
     'evaluate',
     'expected_calibration_error',
+    'ranking',
     'summarize',
     'transfer',
 ]

@@ -17,6 +17,7 @@ from .classifiers import CleanPass, MixClassifier, SemiSupervisedClassifier
 from .dense_mix import DenseMix
 from .heads import (
     RegressionHead,
+    ReIDHead,
     SUMixDeiTClsHead,
     SUMixEfficientFormerClsHead,
     SUMixHead,
@@ -37,6 +38,7 @@ __all__ = [
     'MixClassifier',
     'PreActResNet_CIFAR',
     'PyramidNet_CIFAR',
+    'ReIDHead',
     'RegressionHead',
     'ResNeXt_CIFAR',
     'ResNet_CIFAR',

@@ -1,6 +1,7 @@
 """Heads that understand mixes."""
 
 from .regression_head import RegressionHead
+from .reid_head import ReIDHead
 from .sumix_head import SUMixHead, SUMixVisionTransformerClsHead
 from .sumix_mixin import SUMixMixin
 from .sumix_others import (
@@ -12,6 +13,7 @@ from .sumix_others import (
 )
 
 __all__ = [
+    'ReIDHead',
     'RegressionHead',
     'SUMixDeiTClsHead',
     'SUMixEfficientFormerClsHead',
