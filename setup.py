@@ -63,7 +63,7 @@ DEV = [*TESTS, 'coverage>=7.10', 'import-linter>=2.5,<3', 'mypy>=2.4,<3', 'ruff>
 setup(
     name='mmmix',
     version=version(),
-    description="Mixed-sample augmentation for OpenMMLab's mmpretrain: any mixer, any partners, any keep, any head",
+    description="Mixed-sample augmentation for OpenMMLab's mmpretrain and plain PyTorch: any mixer, partners, head",
     long_description=readme(),
     long_description_content_type='text/markdown',
     license='Apache-2.0',

@@ -1,5 +1,6 @@
 """Beside torchvision and mmpretrain: the same draw makes the same pixels and the same labels."""
 
+import pickle
 import re
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 import mmmix
-from mmmix import CutMix, DrawnShare, Mixup, Partners, ResizeMix, Roll
+from mmmix import CutMix, DrawnShare, Mixup, Partners, ResizeMix, Roll, TimmMixup
 from mmmix.core import kinds
 from mmmix.core.fields import state
 from mmmix.mixers import minmax
@@ -233,6 +234,31 @@ def test_minmax_draws() -> None:
                 sides += [(heights, widths)] if heights else []
         assert {side for side, _ in sides} == set(range(4, 12)) and {side for _, side in sides} == set(range(3, 9))
         assert 0.6 < sum(seen) / len(seen) < 0.8
+
+
+@pytest.mark.parametrize('mode', ['batch', 'elem'])
+@pytest.mark.parametrize('candidates', ['inside', 'clipped'])
+def test_a_keep_moves_a_box_of_uniform_sides(mode: str, candidates: str) -> None:
+    """It may fall where it spares what is important, and keeps the sides that were drawn."""
+    images = torch.rand(6, 3, 20, 16)
+    keep = dict(type='mmmix.SelectiveCut', guide=dict(type='mmmix.SpectralResidual'), candidates=candidates)
+    sides = []
+    for args in (dict(), dict(keep=keep)):
+        torch.manual_seed(4)
+        mask = CutMix(cutmix_minmax=(0.3, 0.6), lam_mode=mode, **args).mix(images, torch.eye(6)).mask[:, 0] == 0
+        sides.append((mask.any(2).sum(1).tolist(), mask.any(1).sum(1).tolist()))
+    assert sides[0] == sides[1] and min(sides[0][0]) >= 6 and min(sides[0][1]) >= 4
+
+
+def test_mixers_go_to_workers() -> None:
+    """What needs no model can be pickled, for loaders that start their workers anew."""
+    for mixer in (TimmMixup(num_classes=6), CutMix(partners=Roll(), num_classes=6), ResizeMix(num_classes=6)):
+        again = pickle.loads(pickle.dumps(mixer))
+        found = []
+        for each in (mixer, again):
+            torch.manual_seed(0)
+            found.append(each(torch.arange(6 * 192.0).view(6, 3, 8, 8), torch.arange(6)))
+        assert repr(again) == repr(mixer) and torch.equal(found[0][0], found[1][0])
 
 
 def test_wrong_labels_are_a_policy() -> None:

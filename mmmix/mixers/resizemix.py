@@ -40,6 +40,11 @@ class ResizeMix(Minmax, WholeMixer):
         doc='If given, ``tau`` follows Beta(alpha, alpha), and draws outside ``scope`` are replaced by uniform ones, '
         "as in OpenMixup's ``use_alpha``; with ``lam_min`` or ``lam_max`` as said there.",
     )
+    inside: bool = flag(
+        default=True,
+        doc='Whether a box that would stick out of the image is shifted inside; otherwise the border cuts it off.',
+    )
+    interpolation: str = choice('bilinear', 'nearest', default='bilinear', doc="``'bilinear'`` or ``'nearest'``.")
     lam_min: float | None = number(
         default=None,
         least=0,
@@ -53,16 +58,11 @@ class ResizeMix(Minmax, WholeMixer):
     lam_max: float | None = number(
         default=None, least=0, most=1, optional=True, none='by ``scope``', like=0.8, doc='See ``lam_min``.'
     )
-    inside: bool = flag(
-        default=True,
-        doc='Whether a box that would stick out of the image is shifted inside; otherwise the border cuts it off.',
-    )
     squeeze: bool = flag(
         default=False,
         doc='Whether the partner is resized into what is left of its box at the border, as in mmpretrain; then nothing '
         'is shifted or cut off, and the partner may lose its proportions.',
     )
-    interpolation: str = choice('bilinear', 'nearest', default='bilinear', doc="``'bilinear'`` or ``'nearest'``.")
 
     def sample_share(self, count: int, device: torch.device) -> Tensor:
         """``1 - tau ** 2``, or mmpretrain's law between ``lam_min`` and ``lam_max``."""
