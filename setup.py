@@ -81,6 +81,7 @@ setup(
         'Typing :: Typed',
     ],
     packages=find_packages(include=['mmmix', 'mmmix.*']),
+    entry_points={'console_scripts': ['mmmix = mmmix.commands:main']},
     package_data={'mmmix': ['py.typed']},
     cmdclass={'build_py': BuildPy},
     zip_safe=False,

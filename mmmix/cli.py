@@ -1,17 +1,16 @@
-"""What the command line tools share: arguments, the config they end in, and the runner or classifier it describes.
+"""What the commands share: the config that their arguments end in, and the runner or classifier it describes.
 
-The one place that reads flags, configs and checkpoints. The package itself raises errors; :func:`one_line` turns those
-that tell what to do into the end of a program.
+The one place that reads configs and checkpoints; arguments and errors of one line are those of ``console.py``.
+The package itself raises errors; ``console.one_line`` turns those that tell what to do into the end of a program.
 """
 
 import os
-import sys
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from mmengine.config import Config, DictAction
@@ -22,51 +21,15 @@ from mmengine.runner import Runner, load_checkpoint
 from mmpretrain.registry import MODELS
 
 from .compat import CheckpointError, allow_checkpoint_types, checked_loading, register_config_scope
+from .console import fail, first_line, one_line, require_file
 from .engine.checkpoint_files import newest_whole
 
 register_config_scope()
 
 
-def fail(message: str) -> NoReturn:
-    """End the program with one line that says what to do.
-
-    Args:
-        message (str): The line.
-    """
-    sys.exit(f'{Path(sys.argv[0]).name}: error: {message}')
-
-
-@contextmanager
-def one_line(*errors: type[Exception]) -> Iterator[None]:
-    """End the program with the message of an error that says what to do.
-
-    Args:
-        errors (type[Exception]): Which errors do.
-    """
-    try:
-        yield
-    except errors as error:
-        fail(str(error))
-
-
-def require_file(path: str, what: str) -> str:
-    """End the program if a file is not there.
-
-    Args:
-        path (str): The file, or an address that MMEngine downloads, such as ``https://...``.
-        what (str): What the file is for, as the message calls it.
-
-    Returns:
-        str: The path.
-    """
-    if '://' not in path and not Path(path).is_file():
-        fail(f'{what} {path!r} does not exist')
-    return path
-
-
 @contextmanager
 def loading(args: Namespace) -> Iterator[None]:
-    """Load checkpoints without running what they may hold, unless :func:`add_trust`'s flag says so.
+    """Load checkpoints without running what they may hold, unless ``--trust-checkpoint`` says so.
 
     Args:
         args (Namespace): The parsed arguments.
@@ -104,57 +67,34 @@ def find_checkpoint(source: Path) -> Path:
     return Path(last)
 
 
-def add_trust(parser: ArgumentParser) -> None:
-    """Add ``--trust-checkpoint``.
-
-    Args:
-        parser (ArgumentParser): The parser of the tool.
-    """
-    parser.add_argument(
-        '--trust-checkpoint',
-        action='store_true',
-        help='load checkpoints whatever they hold, although that may run code; only for files that you trust',
-    )
-
-
-def add_options(parser: ArgumentParser, text: str) -> None:
-    """Add ``--cfg-options``.
-
-    Args:
-        parser (ArgumentParser): The parser of the tool.
-        text (str): What the help says of it.
-    """
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help=text)
-
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Add the arguments that training and testing share.
-
-    Args:
-        parser (ArgumentParser): The parser of the tool.
-    """
-    parser.add_argument('--work-dir', help='where logs and results go; default: work_dirs/<name of the config>')
-    add_options(
-        parser,
-        'settings that override the config, e.g. train_dataloader.batch_size=32 model.backbone.strides=1,2,2,2',
-    )
-    add_trust(parser)
-    parser.add_argument('--amp', action='store_true', help='use mixed precision (bfloat16 without a GPU)')
-    parser.add_argument('--no-pin-memory', action='store_true', help='do not pin the memory of batches')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
-
-
 def read_config(path: str, options: dict | None = None) -> Config:
-    """Read a config file.
+    """Read a config file; what MMEngine cannot make sense of ends the program in one line.
 
     Args:
         path (str): The file.
-        options (dict, optional): What ``--cfg-options`` overrides in it. Defaults to None.
+        options (dict, optional): What ``--cfg-options`` overrides in it, values as text or as they are. Defaults to
+            None.
     """
-    config = Config.fromfile(require_file(path, 'config'))
-    config.merge_from_dict(options or {})
+    require_file(path, 'config')
+    try:
+        config = Config.fromfile(path)
+        given = {key: parsed(value) if isinstance(value, str) else value for key, value in (options or {}).items()}
+        config.merge_from_dict(given)
+    except TypeError as error:
+        if 'augments is a dict in the child config' not in str(error):
+            fail(f'config {path!r}: {first_line(error)}')
+        fail(
+            f'config {path!r}: its base mixes with a list, where no dict fits: write '
+            "`augments=[dict(type='mmmix....')]`"
+        )
+    except (SyntaxError, NameError, KeyError, IndexError, ValueError, OSError, AssertionError, ImportError) as error:
+        fail(f'config {path!r}: {first_line(error)}')
     return config
+
+
+def parsed(value: str) -> Any:
+    """A value of ``--cfg-options`` as MMEngine reads it: a number, True, None, a list or text."""
+    return DictAction._parse_iterable(value)
 
 
 def load_config(args: Namespace) -> Config:
@@ -163,7 +103,7 @@ def load_config(args: Namespace) -> Config:
     ``--cfg-options`` override the file, and other arguments both.
 
     Args:
-        args (Namespace): The parsed arguments, of :func:`add_arguments` and ``config``.
+        args (Namespace): The parsed arguments, of ``console.add_shared`` and ``config``.
 
     Returns:
         Config: The config, ready for what the tool itself changes.

@@ -7,22 +7,7 @@ import warnings
 from importlib import metadata
 from importlib.util import find_spec
 
-#: Import name -> (distributions that carry it, first version known to work, first version not known to work).
-FAMILY = {
-    'mmengine': (('onedl-mmengine', 'mmengine'), (0, 10, 0), (0, 11)),
-    'mmcv': (('onedl-mmcv', 'mmcv-lite', 'mmcv'), (2, 0, 0), (2, 4)),
-    'mmpretrain': (('onedl-mmpretrain', 'mmpretrain'), (1, 2, 0), (1, 4)),
-}
-
-
-def numbers(text: str) -> tuple[int, ...]:
-    """The leading numbers of a version: ``'2.3.0.post1'`` -> ``(2, 3, 0)``."""
-    found = []
-    for piece in text.split('.'):
-        if not piece.isdigit():
-            break
-        found.append(int(piece))
-    return tuple(found)
+from .distributions import FAMILY, bounds, numbers
 
 
 def check() -> None:
@@ -46,7 +31,7 @@ def check() -> None:
             if not first <= numbers(found) < beyond:
                 warnings.warn(
                     f'mmmix was not tried with {distribution} {found}: install '
-                    f'"{distribution}>={".".join(map(str, first))},<{".".join(map(str, beyond))}".',
+                    f'"{distribution}{bounds(first, beyond)}".',
                     stacklevel=2,
                 )
             break

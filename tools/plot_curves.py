@@ -3,7 +3,7 @@
 from argparse import ArgumentParser
 from pathlib import Path
 
-from mmmix import cli
+from mmmix import console
 from mmmix.evaluation.runs import read_points
 from mmmix.visualization.curves import draw_curves
 
@@ -23,7 +23,7 @@ def main() -> None:
     for work_dir in args.work_dirs:
         points = read_points(work_dir, *X_LABELS)
         if not points:
-            cli.fail(f'{str(work_dir)!r} has no logs of a training run')
+            console.fail(f'{str(work_dir)!r} has no logs of a training run')
         for name, line in points.items():
             curves.setdefault(name, {})[str(work_dir)] = line
     settings = {name: dict(xlabel=label, ylabel=name) for name, label in X_LABELS.items()}

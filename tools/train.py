@@ -1,65 +1,6 @@
-"""Train a model: ``python tools/train.py CONFIG``."""
+"""Train a model: ``python tools/train.py CONFIG``, which is ``mmmix train``."""
 
-from argparse import ArgumentParser, Namespace
-
-from mmmix import cli
-from mmmix.engine.switches import use_amp, use_resumable_runs, use_scaled_lr
-
-
-def parse_args() -> Namespace:
-    """Read the command line.
-
-    Returns:
-        Namespace: The arguments.
-    """
-    parser = ArgumentParser(description='Train a model')
-    parser.add_argument('config', help='the config file')
-    cli.add_arguments(parser)
-    parser.add_argument(
-        '--resume',
-        nargs='?',
-        const='auto',
-        metavar='CHECKPOINT',
-        help='go on from this checkpoint, or, if none is named, from the newest whole one in the work dir',
-    )
-    parser.add_argument('--no-validate', action='store_true', help='do not evaluate while training')
-    parser.add_argument(
-        '--auto-scale-lr', action='store_true', help='scale the learning rate with the batch size over all ranks'
-    )
-    parser.add_argument('--no-persistent-workers', action='store_true', help='end the data workers after each epoch')
-    return parser.parse_args()
-
-
-def main() -> None:
-    """Train."""
-    args = parse_args()
-    config = cli.load_config(args)
-    if args.resume == 'auto':
-        args.resume = cli.last_checkpoint(config.work_dir)
-        if args.resume is None:
-            print(f'{config.work_dir} has no checkpoint: training starts from the beginning.')
-    if args.resume is not None:
-        config.resume = True
-        config.load_from = cli.require_file(args.resume, 'checkpoint')
-    if args.no_validate:
-        config.val_cfg = config.val_dataloader = config.val_evaluator = None
-    with cli.one_line(ValueError):
-        if args.amp:
-            use_amp(config)
-        if args.auto_scale_lr:
-            use_scaled_lr(config)
-    cli.set_up_loaders(
-        config,
-        'train_dataloader',
-        'val_dataloader',
-        'test_dataloader',
-        pin_memory=not args.no_pin_memory,
-        persistent_workers=not args.no_persistent_workers,
-    )
-    use_resumable_runs(config)
-    with cli.loading(args):
-        cli.build_runner(config).train()
-
+from mmmix.commands import run
 
 if __name__ == '__main__':
-    main()
+    run('train')

@@ -9,7 +9,7 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 from pathlib import Path
 
-from mmmix import cli
+from mmmix import cli, console
 from mmmix.evaluation import robustness_table as table
 from mmmix.evaluation import transfer
 
@@ -30,8 +30,8 @@ def parse_args() -> Namespace:
     parser.add_argument('--steps', type=int, default=10, help='of I-FGSM; default: 10')
     parser.add_argument('--limit', type=int, metavar='N', help='look at about so many images; default: all')
     parser.add_argument('--output', type=Path, metavar='FILE', help='default: work_dirs/<config>/transfer.json')
-    cli.add_trust(parser)
-    cli.add_options(parser, 'override the config')
+    console.add_trust(parser)
+    console.add_options(parser, 'override the config')
     return parser.parse_args()
 
 
@@ -46,7 +46,7 @@ def main() -> None:
             source = cli.build_classifier(cli.read_config(args.source[0], args.cfg_options), args.source[1])
     results, common = [], dict(epsilons=args.epsilons, steps=args.steps, limit=args.limit)
     print(table.HEAD)
-    with cli.one_line(FileNotFoundError, ValueError):
+    with console.one_line(FileNotFoundError, ValueError):
         for whose in [None] if source is None else [None, source]:
             for result in transfer(target, whose, cli.build_loader(config), **common):
                 if result.test == 'clean' and whose is not None:

@@ -52,7 +52,7 @@ def evaluate(
         test (str): Name for the result. Defaults to ``'clean'``.
         amount (float): Amount for the result. Defaults to 0.0.
         detail (str): Detail for the result. Defaults to ``''``.
-        limit (int, optional): Stop after about so many images. Defaults to None, all.
+        limit (int, optional): Look at the first so many images. Defaults to None, all.
         bins (int): Bins of the calibration error. Defaults to 15.
 
     Returns:
@@ -65,6 +65,8 @@ def evaluate(
     scores, labels, seen = [], [], 0
     for data in loader:
         pixels, truth = classifier.batch(data)
+        if limit is not None:
+            pixels, truth = pixels[: limit - seen], truth[: limit - seen]
         if change is not None:
             pixels = change(pixels, truth)
         with classifier.at_rest(), torch.no_grad():

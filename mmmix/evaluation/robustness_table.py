@@ -31,7 +31,7 @@ class Protocol:
         severities (Sequence[int]): From 1 to 5.
         corruptions (Sequence[str], optional): Their names; None is all there are.
         cifar_c (str, optional): Folder of CIFAR-10-C or CIFAR-100-C; without it corruptions are made on the fly.
-        limit (int, optional): Look at about so many images; None is all.
+        limit (int, optional): Look at the first so many images; None is all.
     """
 
     tests: Sequence[str] = TESTS
@@ -41,6 +41,25 @@ class Protocol:
     corruptions: Sequence[str] | None = None
     cifar_c: str | None = None
     limit: int | None = None
+
+    def check(self) -> None:
+        """Refuse corruptions that there are not.
+
+        Raises:
+            ValueError: If one is unknown.
+        """
+        unknown = [name for name in self.corruptions or () if name not in self._known()]
+        if unknown:
+            raise ValueError(f'there is no corruption {", ".join(unknown)}: there are {", ".join(self._known())}')
+
+    def count(self) -> int:
+        """How many results there will be."""
+        amounts = dict(clean=1, occlusion=len(self.ratios), fgsm=len(self.epsilons), pgd=len(self.epsilons))
+        amounts['corruption'] = len(self.severities) * len(self.corruptions or self._known())
+        return sum(amounts[test] for test in self.tests)
+
+    def _known(self) -> Sequence[str]:
+        return list(CORRUPTIONS if self.cifar_c else SEVERITIES)
 
 
 def run_tests(model: Any, loader_of: Callable[[dict | None], Any], protocol: Protocol) -> Iterator[Result]:

@@ -1,6 +1,5 @@
 """Pictures of mixed batches."""
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from mmengine.runner import Runner
 from PIL import Image
 
 from mmmix import CutMix, Mix, draw_cams, draw_mix, to_pixels
+from mmmix.commands import browse
 from mmmix.visualization.sheet import draw_sheet
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -114,28 +114,20 @@ def test_the_stock_classifier_is_refused_before_training(tmp_path: Path) -> None
         Runner.from_cfg(cfg).train()
 
 
-def browse():
-    spec = importlib.util.spec_from_file_location('browse_mix', ROOT / 'tools/browse_mix.py')
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_browse_mix_draws_the_mixers_of_a_config_and_where_a_keep_looked(tmp_path: Path) -> None:
     cfg = config(tmp_path)
-    one = browse().draw(cfg, None, rows=2, seed=0)
+    one = browse.draw(cfg, None, rows=2, seed=0)
     assert one.dtype == torch.uint8 and one.shape[2] == 3
     cfg.model.train_cfg.augments.pop('keep')
-    plain = browse().draw(cfg, None, rows=2, seed=0)
+    plain = browse.draw(cfg, None, rows=2, seed=0)
     assert one.shape[1] > plain.shape[1], 'importance, scores of the box and allowed places are columns'
     cfg.model.train_cfg.augments = [dict(type='mmmix.Mixup'), dict(type='mmmix.FMix')]
-    assert browse().draw(cfg, None, rows=2, seed=0).shape[0] == 2 * plain.shape[0]
+    assert browse.draw(cfg, None, rows=2, seed=0).shape[0] == 2 * plain.shape[0]
 
 
 @pytest.mark.slow
 def test_browse_mix_draws_every_mixer_that_fits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    picture = browse().draw(config(tmp_path), None, rows=1, seed=0, everything=True)
+    picture = browse.draw(config(tmp_path), None, rows=1, seed=0, everything=True)
     out = capsys.readouterr().out
     sits_out = {line.split()[0] for line in out.splitlines() if 'sits out' in line}
     assert sits_out == {'AttentiveMix', 'KeepPaste', 'MixPro', 'SMMix', 'TokenMix'}
