@@ -98,6 +98,7 @@ def test_bad_arguments(argument: str) -> None:
 def test_every_iteration_may_be_drawn_and_one_row_of_it(tmp_path: Path) -> None:
     cfg = config(tmp_path, interval=1, rows=1)
     cfg.train_dataloader.dataset.indices = 16
+    cfg.experiment_name = tmp_path.name  # MMEngine tells runs apart by the second of their start
     Runner.from_cfg(cfg).train()
     pictures = sorted(tmp_path.glob('*/vis_data/vis_image/train_mix_*.png'))
     assert [path.stem for path in pictures] == ['train_mix_0', 'train_mix_1']
