@@ -54,10 +54,10 @@ def readme() -> str:
 ONEDL = ['onedl-mmengine>=0.10.8,<0.11', 'onedl-mmcv>=2.3,<2.4', 'onedl-mmpretrain>=1.3,<1.4', 'torchvision']
 # The original distributions import pkg_resources, which setuptools 81 dropped.
 OPENMMLAB = ['mmengine>=0.10.7,<0.11', 'mmcv-lite>=2.2,<2.3', 'mmpretrain>=1.2,<1.3', 'torchvision', 'setuptools<81']
-SPEECH = ['scipy>=1.10']
+SCIPY = ['scipy>=1.10']
 CAM = ['grad-cam>=1.5.4']
 QUICKSTART = ['matplotlib>=3.7', 'scikit-learn>=1.3']
-TESTS = [*QUICKSTART, *CAM, *SPEECH, 'pytest>=8', 'setuptools>=70.1']
+TESTS = [*QUICKSTART, *CAM, *SCIPY, 'pytest>=8', 'setuptools>=70.1']
 DEV = [*TESTS, 'coverage>=7.10', 'import-linter>=2.5,<3', 'mypy>=2.4,<3', 'ruff>=0.17,<0.18']
 
 setup(
@@ -93,7 +93,8 @@ setup(
         'openmmlab': OPENMMLAB,
         'quickstart': QUICKSTART,
         'cam': CAM,
-        'speech': SPEECH,
+        'speech': SCIPY,
+        'localization': SCIPY,
         'bench': ['kornia>=0.7', 'timm>=1.0'],
         'tests': TESTS,
         'dev': DEV,

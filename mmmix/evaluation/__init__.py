@@ -3,6 +3,7 @@
 from .. import family as family
 from .calibration import CalibrationError, expected_calibration_error
 from .corruptions import Corruption
+from .localization import Localization, localize
 from .pixels import FGSM, PGD, Occlusion, PixelClassifier
 from .ranking import Ranking, ranking
 from .regression import RegressionError
@@ -16,6 +17,7 @@ __all__ = [
     'PGD',
     'CalibrationError',
     'Corruption',
+    'Localization',
     'Occlusion',
     'PixelClassifier',
     'Ranking',
@@ -23,6 +25,7 @@ __all__ = [
     'Result',
     'evaluate',
     'expected_calibration_error',
+    'localize',
     'ranking',
     'summarize',
     'transfer',

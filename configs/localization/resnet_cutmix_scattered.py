@@ -1,0 +1,3 @@
+_base_ = 'resnet_none_scattered.py'
+
+model = dict(train_cfg=dict(augments=dict(type='mmmix.CutMix', alpha=1.0)))

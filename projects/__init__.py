@@ -1,0 +1,1 @@
+"""Small projects on top of mmmix; nothing of the package needs them."""

@@ -1,0 +1,3 @@
+_base_ = 'gan_ring.py'
+
+model = dict(alpha=0.2)
