@@ -9,7 +9,7 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 from pathlib import Path
 
-from mmmix import cli
+from mmmix import cli, console
 from mmmix.evaluation import localize
 from mmmix.registry import TASK_UTILS
 
@@ -29,8 +29,8 @@ def parse_args() -> Namespace:
     parser.add_argument('--iou', type=float, default=0.5, help='from which IoU on a box counts; default: 0.5')
     parser.add_argument('--limit', type=int, metavar='N', help='look at about so many images; default: all')
     parser.add_argument('--output', type=Path, metavar='FILE', help='default: work_dirs/<config>/localization.json')
-    cli.add_trust(parser)
-    cli.add_options(parser, 'override the config')
+    console.add_trust(parser)
+    console.add_options(parser, 'override the config')
     return parser.parse_args()
 
 
@@ -40,7 +40,7 @@ def main() -> None:
     config = cli.read_config(args.config, args.cfg_options)
     with cli.loading(args):
         model = cli.build_classifier(config, args.checkpoint)
-    with cli.one_line(KeyError, ValueError):
+    with console.one_line(KeyError, ValueError):
         guide = TASK_UTILS.build(dict(type=f'mmmix.{args.guide}'))
         found = localize(model, cli.build_loader(config), guide, iou=args.iou, limit=args.limit)
     print(f'MaxBoxAcc: {found.max_box_acc:.2f} (at {found.threshold:g}, IoU {args.iou:g}, {found.images} images)')

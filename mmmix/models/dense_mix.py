@@ -47,8 +47,7 @@ class DenseMix(nn.Module):
 
     Example:
         >>> import torch
-        >>> from mmengine.registry import DefaultScope
-    from mmengine.structures import BaseDataElement, PixelData
+        >>> from mmengine.structures import BaseDataElement, PixelData
         >>> from mmmix.models import DenseMix
         >>> augment = DenseMix(dict(type='mmmix.CutMix', alpha=1.0))
         >>> samples = [BaseDataElement(gt_sem_seg=PixelData(data=torch.full((1, 8, 8), i))) for i in range(4)]

@@ -104,7 +104,7 @@ class PointGAN(BaseModel):
         mixed = torch.lerp(made, real, share[:, None])
         return F.binary_cross_entropy_with_logits(self.discriminator(mixed)[:, 0], share)
 
-    def train_step(self, data: dict, optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:  # type: ignore[override]
+    def train_step(self, data: dict, optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:
         """A few steps of the discriminator, then one of the generator."""
         real = data['inputs'].flatten(0, 1).to(next(self.parameters()).device)
         for batch in real:
