@@ -1,7 +1,8 @@
 """Where ``torch.compile`` has to stop in a training step, for every mixer.
 
 A step is the mixer, a small network and the loss, as one function; a mixer that asks the network looks at that network.
-``breaks`` counts the places where the compiler hands over to Python, and why the first one is there. 0 is one graph,
+``breaks`` is how often the compiler hands over to Python, and why it does so first: a place that lies inside functions
+counts once for each of those that it leaves. ``graphs`` is what is compiled in the end. No break is one graph,
 ``fullgraph=True``. A ratio for the whole batch (``'batch'``) is drawn on the host, which is a break by choice: the host
 then knows the box, and moves no more than that. Counted with PyTorch's tracer, nothing is run on a device.
 
@@ -72,13 +73,14 @@ def page(rows: list[dict[str, Any]], told: dict[str, Any]) -> str:
     """The results in words."""
     first, *text = __doc__.strip().split('\n\n')
     whole = [row for row in rows if not row['breaks']]
-    lines = [[row['method'], row['mode'], row['breaks'], next(iter(row['reasons']), '')] for row in rows]
+    lines = [[row['method'], row['mode'], row['graphs'], row['breaks'], next(iter(row['reasons']), '')] for row in rows]
     return (
         '\n\n'.join(
             [
                 f'# Graph breaks\n\n{first}\n\n{text[0]}',
-                f'{len(whole)} of {len(rows)} steps are one graph.',
-                table(['method', 'mode', 'breaks', 'the first one'], lines),
+                f'{len(whole)} of {len(rows)} steps are one graph, mixer and all. In the others the mixer is called as it is, and the '
+                f'network and its loss are compiled into {max(row["graphs"] for row in rows)} graph at most.',
+                table(['method', 'mode', 'graphs', 'breaks', 'the first one'], lines),
                 f'Counted with torch {told["versions"]["torch"]}.',
                 '`python benchmarks/graph_breaks.py`',
             ]
