@@ -78,8 +78,8 @@ def page(rows: list[dict[str, Any]], told: dict[str, Any]) -> str:
         '\n\n'.join(
             [
                 f'# Graph breaks\n\n{first}\n\n{text[0]}',
-                f'{len(whole)} of {len(rows)} steps are one graph, mixer and all. In the others the mixer is called as it is, and the '
-                f'network and its loss are compiled into {max(row["graphs"] for row in rows)} graph at most.',
+                f'{len(whole)} of {len(rows)} steps are one graph, mixer and all. In the others the mixer is called as '
+                f'it is, and network and loss are compiled into {max(row["graphs"] for row in rows)} graph at most.',
                 table(['method', 'mode', 'graphs', 'breaks', 'the first one'], lines),
                 f'Counted with torch {told["versions"]["torch"]}.',
                 '`python benchmarks/graph_breaks.py`',
