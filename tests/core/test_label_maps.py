@@ -19,8 +19,7 @@ REFUSED = {
 
 def traceable(row: Row, mode: str):
     """The mixer of a row as it is built for images alone; None if it cannot be."""
-    config = {'type': f'mmmix.{row.name}', **row.args, 'lam_mode': mode}
-    mixer = BATCH_AUGMENTS.build(config)
+    mixer = BATCH_AUGMENTS.build(row.config(lam_mode=mode))
     if mixer.needs_model or any(part.needs_model for part in mixer.parts()) or row.name in REFUSED:
         return None
     return mixer
