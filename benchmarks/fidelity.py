@@ -59,6 +59,16 @@ WITHOUT: dict[tuple[str, str], str] = {
     ('partners', 'Flip'): 'nothing is drawn: `tests/test_timm.py` holds the pairs against the installed timm',
     ('partners', 'Roll'): 'nothing is drawn: `tests/test_drop_in.py` holds the pairs against the installed torchvision',
     ('labels', 'DrawnShare'): ('a convention: `tests/test_drop_in.py` holds labels against the installed mmpretrain'),
+    ('heads', 'SUMixDeiTClsHead'): 'the law is that of SUMixHead: `tests/models/test_sumix_heads.py` compares them',
+    ('heads', 'SUMixEfficientFormerClsHead'): 'the law is that of SUMixHead: `tests/configs/test_stock_configs.py`',
+    ('heads', 'SUMixLeViTClsHead'): 'the law is that of SUMixHead: `tests/configs/test_stock_configs.py` trains it',
+    ('heads', 'SUMixStackedLinearClsHead'): 'the law is that of SUMixHead: `tests/configs/test_stock_configs.py`',
+    ('heads', 'SUMixVigClsHead'): 'the law is that of SUMixHead, for another end of the network',
+    ('heads', 'ReIDHead'): 'no method: losses of two kinds are added, `configs/reid` names them',
+    ('heads', 'TrainingSignalAnnealing'): '`tests/models/test_semi_supervised.py` holds it against a loop',
+    ('heads', 'DenseMix'): 'it carries labels along: `tests/core/test_label_maps.py` counts them pixel by pixel',
+    ('transforms', 'LoadSpectrogram'): 'no mixing: a slow Fourier sum is in the tests of the data sets',
+    ('transforms', 'WeakStrong'): 'nothing is drawn: it sends two views along',
     ('mixers', 'SAMix'): 'its mask is learned: `tests/mixers/test_samix.py` holds mask and loss against loops',
 }
 

@@ -93,7 +93,7 @@ def localize(
         loader (Iterable[dict]): Batches as MMEngine's test loader gives them, with ``box`` ``(top, bottom, left,
             right)`` in the metainfo of each sample.
         guide (Guide): What gives the maps, e.g. :class:`mmmix.ClassActivation`; it is bound to the model.
-        thresholds (Sequence[float]): Which to try, in [0, 1). Defaults to 0.05, 0.1, ..., 0.95.
+        thresholds (Sequence[float]): Which to try, in [0, 1); by default 0.05, 0.1 and so on to 0.95.
         iou (float): From which IoU on a box counts. Defaults to 0.5.
         limit (int, optional): Stop after about so many images. Defaults to None, all.
 

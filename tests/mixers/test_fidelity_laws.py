@@ -78,8 +78,16 @@ def test_methods_are_all_that_is_registered() -> None:
         'DecoupledMixLoss',
         'JensenShannonLoss',
         'RegressionHead',
+        'ReIDHead',
+        'SUMixDeiTClsHead',
+        'SUMixEfficientFormerClsHead',
+        'SUMixLeViTClsHead',
+        'SUMixStackedLinearClsHead',
+        'SUMixVigClsHead',
+        'TrainingSignalAnnealing',
+        'DenseMix',
     }
-    assert by_section['transforms'] == {'AugMix', 'PixMix', 'Turned'}
+    assert by_section['transforms'] == {'AugMix', 'LoadSpectrogram', 'PixMix', 'Turned', 'WeakStrong'}
     assert {'KeepAugment', 'SelectiveCut'} <= by_section['keeps'] and 'History' in by_section['partners']
 
 
