@@ -11,7 +11,7 @@ PLAIN := configs/quickstart/resnet_few_none.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help quickstart test test-slow lint format mutants bench clean
+.PHONY: help quickstart test test-slow lint format docs mutants bench clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,11 @@ format: $(VENV)/.mmmix-dev  ## Bring the code into style
 	$(BIN)/python -m ruff check --fix
 	$(BIN)/python -m ruff format
 
+docs: $(VENV)/.mmmix-docs  ## Build the site of all pages, docs/_build/html/index.html; a warning is an error
+	$(BIN)/python -m sphinx --builder html --conf-dir docs --doctree-dir docs/_build/doctrees \
+		--fail-on-warning --keep-going --quiet . docs/_build/html
+	@echo 'The first page is docs/_build/html/index.html.'
+
 mutants: $(VENV)/.mmmix-dev  ## Put small faults into the package, count those that the tests find (hours)
 	$(BIN)/python tests/mutants.py
 
@@ -46,12 +51,13 @@ bench: $(VENV)/.mmmix-bench  ## Time every mixer beside its peers; renews the ta
 	$(BIN)/python tools/benchmark_mixers.py --output benchmarks/mixers.json --table benchmarks/README.md
 
 clean:  ## Remove .venv, builds and caches; work_dirs stays
-	rm -rf .venv build dist mmmix.egg-info mmmix/.mim .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .venv build dist docs/_build mmmix.egg-info mmmix/.mim .pytest_cache .ruff_cache .mypy_cache
 	find configs mmmix tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp per set of extras: a second run finds it and installs nothing, a change of setup.py installs again.
 $(VENV)/.mmmix-quickstart: EXTRAS := onedl,quickstart
 $(VENV)/.mmmix-dev: EXTRAS := onedl,quickstart,dev
+$(VENV)/.mmmix-docs: EXTRAS := onedl,quickstart,docs
 $(VENV)/.mmmix-bench: EXTRAS := onedl,bench
 $(VENV)/.mmmix-%: setup.py mmmix/version.py
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)

@@ -2,11 +2,16 @@
 
 import ast
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+import torch
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmpretrain.registry import BATCH_AUGMENTS
+from mmpretrain.registry import BATCH_AUGMENTS, HOOKS, MODELS
+from mmpretrain.structures import DataSample
 
 import mmmix
 
@@ -33,15 +38,66 @@ def test_every_name_exists() -> None:
         assert hasattr(mmmix, name), name
 
 
-@pytest.mark.parametrize('name', ['dense_labels'])
-def test_blocks_of_a_page_run_in_their_order(name: str) -> None:
+@pytest.mark.parametrize('name', ['dense_labels', 'faq', 'write_a_mixer'])
+def test_blocks_of_a_page_run_in_their_order(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     page = (DOCS / f'{name}.md').read_text(encoding='utf-8')
-    blocks = re.findall(r'```python\n(.*?)```', page, re.DOTALL)
+    blocks = [block for block in python_of(page) if not block.startswith('_base_')]
     assert len(blocks) > 3
+    leftmix = ModuleType('leftmix')
+    exec(compile(python_of((DOCS.parent / 'CONTRIBUTING.md').read_text())[0], 'leftmix.py', 'exec'), vars(leftmix))
+    monkeypatch.setitem(sys.modules, 'leftmix', leftmix)
+    monkeypatch.delitem(BATCH_AUGMENTS.module_dict, 'LeftMix', raising=False)
     scope: dict = {}
     for block in blocks:
         exec(compile(block, f'{name}.md', 'exec'), scope)
-    links = re.findall(r'\]\((?!http)([^)#]+)\)', page)
+    BATCH_AUGMENTS.module_dict.pop('LeftMix', None)
+    links = re.findall(r'\]\((?!http)([^)#]+)(?:#[^)]*)?\)', page)
     assert links and all((DOCS / link).exists() for link in links)
     for used in set(re.findall(r'mmmix\.([A-Z]\w+)', page)):
         assert hasattr(mmmix, used), used
+
+
+def python_of(page: str) -> list[str]:
+    """The blocks of Python of a page."""
+    return re.findall(r'```python\n(.*?)```', page, re.DOTALL)
+
+
+FAQ = python_of((DOCS / 'faq.md').read_text(encoding='utf-8'))
+
+
+def test_recipes_are_short() -> None:
+    assert 'FocalLoss' in TRAINED[-1]
+    assert max(len(block.strip().splitlines()) for block in FAQ) <= 10
+
+
+TRAINED = [block for block in FAQ if block.startswith('_base_')]
+TRAINED += [block.replace("type='CrossEntropyLoss', use_sigmoid=True", "type='FocalLoss'") for block in TRAINED[:1]]
+
+
+@pytest.mark.parametrize('block', TRAINED, ids=range(5))
+def test_a_config_of_the_questions_trains(block: str, tmp_path: Path) -> None:
+    """Two classes are mixed, and the loss of a step has a gradient."""
+    path = tmp_path / 'config.py'
+    path.write_text(block, encoding='utf-8')
+    config = Config.fromfile(path)
+    config.model.backbone.depth, config.model.head.in_channels = 18, 512
+    for hook in config.get('custom_hooks', []):
+        HOOKS.build(hook)
+    torch.manual_seed(0)
+    model = MODELS.build(dict(**config.model, data_preprocessor=config.data_preprocessor))
+    samples = [DataSample().set_gt_label(label) for label in range(4)]
+    batch = model.data_preprocessor(dict(inputs=list(torch.randint(256, (4, 3, 64, 64))), data_samples=samples), True)
+    assert all(sample.gt_score.sum().isclose(torch.tensor(1.0)) for sample in batch['data_samples'])
+    loss = model(**batch, mode='loss')['loss']
+    loss.backward()
+    assert loss.isfinite() and model.backbone.conv1.weight.grad.abs().sum() > 0
+
+
+def test_the_site_has_every_page_and_every_room() -> None:
+    """A page of `docs/` that no table of contents names would be found by nobody, a room without a page likewise."""
+    index = (DOCS / 'index.md').read_text(encoding='utf-8')
+    named = set(re.findall(r'^(\w+|api/\w+)$', index, re.MULTILINE))
+    assert named == {path.relative_to(DOCS).with_suffix('').as_posix() for path in DOCS.rglob('*.md')} - {'index'}
+    rooms = {path.stem for path in (DOCS / 'api').glob('*.md')}
+    assert rooms == {*mmmix._ROOMS, *mmmix._HOSTED}
+    assert all(f'automodule:: mmmix.{room}\n' in (DOCS / 'api' / f'{room}.md').read_text() for room in rooms)
