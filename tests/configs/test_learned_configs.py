@@ -7,7 +7,7 @@ import pytest
 import torch
 import yaml
 from mmengine.registry import init_default_scope
-from test_configs import ROOT, load, trained
+from test_configs import ROOT, load, mixer_of, trained
 
 METHODS = ('automix', 'samix', 'adautomix')
 PATHS = [path for method in METHODS for path in sorted((ROOT / 'configs' / method).glob(f'*-{method}_*.py'))]
@@ -55,9 +55,9 @@ def test_config_trains_two_iterations(name: str, tmp_path: Path) -> None:
 
 def settings(path: Path) -> dict[str, Any]:
     """What the mixer of a config is built with."""
-    model = load(path).model
-    assert model.type == 'mmmix.MixClassifier'
-    return dict(model.train_cfg.augments)
+    config = load(path)
+    assert config.model.type == 'mmmix.MixClassifier'
+    return dict(mixer_of(config))
 
 
 @pytest.mark.parametrize('path', PATHS, ids=lambda path: path.stem)

@@ -10,6 +10,7 @@ import yaml
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
+from test_configs import mixer_of
 
 from mmmix.compat import register_config_scope
 
@@ -82,8 +83,8 @@ def test_imagenet_configs_train_as_their_authors(name: str) -> None:
 
 def test_token_label_alignment_mixes_nothing_by_mixup() -> None:
     for path in ('deit-small_200e-tlalign_cifar100', 'deit-small_300e-tlalign_in1k'):
-        augments = load(f'tlalign/{path}.py').model.train_cfg.augments
-        assert augments.type == 'mmmix.CutMix' and augments.labels.type == 'mmmix.TLAlign'
+        mixer = mixer_of(load(f'tlalign/{path}.py'))
+        assert mixer.type == 'mmmix.CutMix' and mixer.labels.type == 'mmmix.TLAlign'
 
 
 @pytest.mark.parametrize('name', SIX)
