@@ -67,6 +67,7 @@ WITHOUT: dict[tuple[str, str], str] = {
     ('heads', 'ReIDHead'): 'no method: losses of two kinds are added, `configs/reid` names them',
     ('heads', 'TrainingSignalAnnealing'): '`tests/models/test_semi_supervised.py` holds it against a loop',
     ('heads', 'DenseMix'): 'it carries labels along: `tests/core/test_label_maps.py` counts them pixel by pixel',
+    ('guides', 'MergedAttention'): '`tests/guides/test_merged_attention.py` holds it against a loop over tokens',
     ('transforms', 'LoadSpectrogram'): 'no mixing: a slow Fourier sum is in the tests of the data sets',
     ('transforms', 'WeakStrong'): 'nothing is drawn: it sends two views along',
     ('mixers', 'SAMix'): 'its mask is learned: `tests/mixers/test_samix.py` holds mask and loss against loops',

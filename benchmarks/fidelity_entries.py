@@ -183,6 +183,8 @@ def entries(pixels: Array) -> list[Entry]:
               why='the two shares of a label add to 1'),
         Entry('SMMix', regions.smmix(8), 'code, with 8 x 8 tokens', dict(patch_size=4), statistic=importance_gone,
               config='smmix', given=True),
+        Entry('MergeMix', regions.mergemix(8), 'code, with 8 x 8 patches and lam_scale=False', dict(patch_size=4),
+              statistic=kept_area, config='mergemix', images=500, given=True),
         Entry('AttentiveMix', salient.attentivemix(6, 4), 'paper; the six best of 4 x 4 cells here',
               dict(grid=4, top_k=6), statistic=kept_area, config='attentivemix', images=200, given=True),
         Entry('SaliencyGrafting', regions.saliency_grafting(8), READING + ' (cells, norms and temperature)',

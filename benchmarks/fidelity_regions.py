@@ -124,6 +124,22 @@ def tokenmix(grid: int, extra: int = 14, share: float = 0.5) -> Law:
     return law
 
 
+def mergemix(grid: int) -> Law:
+    """Of a grid of patches as many of the most important as a uniform share has, rounded down."""
+
+    def law(rng: np.random.Generator, images: Array, maps: Array) -> Drawn:
+        side = images.shape[2] // grid
+        masks = []
+        for rated in maps:
+            patches = rated.reshape(grid, side, grid, side).mean((1, 3)).ravel()
+            kept = np.zeros(grid**2)
+            kept[patches.argsort()[::-1][: int(rng.beta(1.0, 1.0) * grid**2)]] = 1
+            masks.append(kept.reshape(grid, grid).repeat(side, 0).repeat(side, 1))
+        return of_masks(masks)
+
+    return law
+
+
 def smmix(grid: int, low: float = 0.25, high: float = 0.75) -> Law:
     """The least important window of tokens goes, its side uniform between both shares of the grid."""
 

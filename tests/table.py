@@ -180,6 +180,7 @@ TABLE: tuple[Row, ...] = (
     Row('GuidedMixup', dict(partners=dict(type='mmmix.Permutation')), tag='permutation'),
     Row('ManifoldMix'),
     Row('MaskMix', dict(mask_size=7)),
+    Row('MergeMix', dict(patch_size=3, guide=dict(type='mmmix.SpectralResidual'))),
     Row('MixPro', dict(mask_size=6)),
     Row('MixStyle', dict(prob=1.0), area_label=False, blends=False),
     Row('MoEx', dict(prob=1.0), area_label=False, blends=False),

@@ -94,6 +94,7 @@ STEPS: dict[str, tuple[dict, dict, dict]] = {
     'transmix': (VIT, TOKENS, dict(type='mmmix.CutMix', labels=dict(type='mmmix.TransMix'))),
     'tl-align': (VIT, TOKENS, dict(type='mmmix.CutMix', labels=dict(type='mmmix.TLAlign'))),
     'tokenmix': (VIT, TOKENS, dict(type='mmmix.TokenMix', patch_size=4, min_tokens=2)),
+    'mergemix': (VIT, TOKENS, dict(type='mmmix.MergeMix', patch_size=4)),
     'smmix': (VIT, TOKENS, dict(type='mmmix.SMMix', patch_size=4)),
 }
 

@@ -8,6 +8,7 @@ from .class_activation import ClassActivation
 from .early_head import EarlyHead
 from .fine_grained import FineGrained
 from .gradient import InputGradient
+from .merged_attention import MergedAttention
 from .spectral_residual import SpectralResidual
 from .teacher import Teacher
 
@@ -18,6 +19,7 @@ __all__ = [
     'FineGrained',
     'Guide',
     'InputGradient',
+    'MergedAttention',
     'SpectralResidual',
     'Teacher',
     'input_gradient',

@@ -18,6 +18,7 @@ from .keep_paste import KeepPaste
 from .keep_presets import KeepCutMix, KeepCutout, KeepRandomErasing
 from .manifoldmix import ManifoldMix
 from .maskmix import MaskMix
+from .mergemix import MergeMix
 from .mixpro import MixPro
 from .mixstyle import MixStyle
 from .mixup import Mixup
@@ -61,6 +62,7 @@ __all__ = [
     'KeepRandomErasing',
     'ManifoldMix',
     'MaskMix',
+    'MergeMix',
     'MixPro',
     'MixStyle',
     'Mixup',

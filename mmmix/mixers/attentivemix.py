@@ -5,7 +5,7 @@ from torch import Tensor
 
 from ..core import Built, Guide, GuidedMixer
 from ..core.fields import part, whole
-from ..ops.cells import cells_of, cells_to_pixels, pixels_to_cells
+from ..ops.cells import best_cells, cells_of, cells_to_pixels
 
 
 class AttentiveMix(GuidedMixer):
@@ -51,10 +51,9 @@ class AttentiveMix(GuidedMixer):
         """The own image's best cells."""
         rows, columns = cells_of(own, self.grid)
         cells = rows * columns
-        rated = pixels_to_cells(self.importance(own), rows, columns).flatten(1)
         if self.top_k is None:
             count = (share.double() * cells).long().clamp(1, cells)
         else:
             count = torch.where(share == 1, cells, self.top_k)
-        rank = rated.argsort(dim=1, descending=True, stable=True).argsort(1)
-        return cells_to_pixels((rank < count[:, None]).view(-1, 1, rows, columns), *own.shape[-2:]), other
+        stays = best_cells(self.importance(own), rows, columns, count)
+        return cells_to_pixels(stays, *own.shape[-2:]), other

@@ -41,3 +41,20 @@ def shares_of_cells(maps: Tensor) -> Tensor:
     maps = maps.float()
     total = maps.sum((2, 3), keepdim=True)
     return torch.where(total > 0, maps / total, 1 / maps[0].numel())
+
+
+def best_cells(maps: Tensor, rows: int, columns: int, count: Tensor) -> Tensor:
+    """The ``count`` cells of each map that are rated highest; of equal ones the first.
+
+    Args:
+        maps (Tensor): ``(N, 1, H, W)``, of pixels or of any grid.
+        rows (int): Rows of cells.
+        columns (int): Columns of cells.
+        count (Tensor): ``(N,)``, how many.
+
+    Returns:
+        Tensor: ``(N, 1, rows, columns)``, bool.
+    """
+    rated = pixels_to_cells(maps, rows, columns).flatten(1)
+    rank = rated.argsort(dim=1, descending=True, stable=True).argsort(1)
+    return (rank < count[:, None]).view(-1, 1, rows, columns)

@@ -156,13 +156,13 @@ def _in_windows(module: Any) -> bool:
     return author(module) == 'ShiftWindowMSA' and author(module.w_msa) in ('WindowMSA', 'WindowMSAV2')
 
 
-def _split(tokens: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:
-    """``(N, L, parts * heads * D)`` -> as many ``(N, heads, L, D)``, without a graph."""
+def split(tokens: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:
+    """Heads apart: ``(N, L, parts * heads * D)`` -> as many ``(N, heads, L, D)``, without a graph."""
     n, count, width = tokens.shape
     return tokens.detach().view(n, count, parts, heads, width // (parts * heads)).permute(2, 0, 3, 1, 4).unbind(0)
 
 
-def _divisor(attention: Any, query: Tensor) -> float:
+def divisor(attention: Any, query: Tensor) -> float:
     """What mmpretrain divides products by: with ``qk_scale`` a function of its own, which is given the number."""
     return getattr(attention.scaled_dot_product_attention, 'keywords', {}).get('scale') or query.shape[-1] ** 0.5
 
@@ -171,8 +171,8 @@ def _multihead(attention: Any, stack: ExitStack) -> Callable[[], Heard]:
     tokens = stack.enter_context(recorded(attention.qkv))
 
     def heard() -> Heard:
-        query, key, _ = _split(tokens[-1], 3, attention.num_heads)
-        return Heard(query, key, _divisor(attention, query))
+        query, key, _ = split(tokens[-1], 3, attention.num_heads)
+        return Heard(query, key, divisor(attention, query))
 
     return heard
 
@@ -181,8 +181,8 @@ def _subsampled(attention: Any, stack: ExitStack) -> Callable[[], Heard]:
     queries, others = stack.enter_context(recorded(attention.q)), stack.enter_context(recorded(attention.kv))
 
     def heard() -> Heard:
-        (query,), (key, _) = (_split(queries[-1], 1, attention.num_heads), _split(others[-1], 2, attention.num_heads))
-        return Heard(query, key, _divisor(attention, query))
+        (query,), (key, _) = (split(queries[-1], 1, attention.num_heads), split(others[-1], 2, attention.num_heads))
+        return Heard(query, key, divisor(attention, query))
 
     return heard
 
@@ -206,7 +206,7 @@ def _beit(attention: Any, stack: ExitStack) -> Callable[[], Heard]:
             offset = torch.cat([attention.q_bias, torch.zeros_like(attention.v_bias), attention.v_bias])
         with without_autocast(tokens):
             projected = F.linear(tokens.float(), linear.weight.float(), None if offset is None else offset.float())
-        query, key, _ = _split(projected, 3, attention.num_heads)
+        query, key, _ = split(projected, 3, attention.num_heads)
         bias = None if common is None else common.detach()
         if attention.relative_position_bias_table is not None:
             own = attention.relative_position_bias_table.detach()[attention.relative_position_index].permute(2, 0, 1)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any
 
@@ -70,16 +70,33 @@ def output_at(model: nn.Module, path: str, images: Tensor) -> Any:
         heard.append(output)
         raise _Reached
 
-    handle = module_at(model, path).register_forward_hook(stop)
-    try:
-        run(model, images)
-    except _Reached:
-        return heard[0]
-    finally:
-        handle.remove()
-    raise ValueError(
-        f"The module '{path}' of {type(model).__name__} takes no part in its forward pass: name another one."
-    )
+    _run_up_to(model, module_at(model, path).register_forward_hook(stop), images)
+    if not heard:
+        raise ValueError(
+            f"The module '{path}' of {type(model).__name__} takes no part in its forward pass: name another one."
+        )
+    return heard[0]
+
+
+def input_at(model: nn.Module, module: nn.Module, images: Tensor) -> tuple[Any, ...]:
+    """What comes to a module that takes part in the forward pass, for these images; the pass stops there."""
+    came: list[tuple[Any, ...]] = []
+
+    def stop(module: nn.Module, args: tuple[Any, ...]) -> None:
+        came.append(args)
+        raise _Reached
+
+    _run_up_to(model, module.register_forward_pre_hook(stop), images)
+    return came[0]
+
+
+def _run_up_to(model: nn.Module, handle: Any, images: Tensor) -> None:
+    """The forward pass, as far as a hook lets it go."""
+    with suppress(_Reached):
+        try:
+            run(model, images)
+        finally:
+            handle.remove()
 
 
 def dry_run(model: nn.Module, path: str, instead: str = '', scale: float = 1.0) -> Any:
