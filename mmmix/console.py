@@ -3,10 +3,12 @@
 import sys
 import time
 from argparse import Action, ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
+
+Item = TypeVar('Item')
 
 #: What the errors of this process call it; None for the name of the script.
 program: str | None = None
@@ -146,17 +148,31 @@ class Progress:
     Args:
         steps (int): How many there are.
         what (str): What they are, as the line calls them.
+        every (float): So many seconds lie between two lines. Defaults to 0, a line a step.
+        at_most (bool): Whether the work may end before all steps are done. Defaults to False.
     """
 
-    def __init__(self, steps: int, what: str):
-        self.steps, self.what, self.done, self.start = steps, what, 0, time.monotonic()
+    def __init__(self, steps: int, what: str, every: float = 0, at_most: bool = False):
+        self.steps, self.what, self.every, self.about = steps, what, every, 'at most' if at_most else 'about'
+        self.done, self.start = 0, time.monotonic()
+        self.said = self.start
 
     def step(self) -> None:
         """One more is done."""
         self.done += 1
-        left = (time.monotonic() - self.start) / self.done * (self.steps - self.done)
+        now = time.monotonic()
+        if now - self.said < self.every:
+            return
+        self.said = now
+        left = (now - self.start) / self.done * (self.steps - self.done)
         minutes, seconds = divmod(round(left), 60)
-        print(f'{self.what} {self.done} of {self.steps}, about {minutes}:{seconds:02d} left', file=sys.stderr)
+        print(f'{self.what} {self.done} of {self.steps}, {self.about} {minutes}:{seconds:02d} left', file=sys.stderr)
+
+    def over(self, items: Iterable[Item]) -> Iterator[Item]:
+        """The items, each a step that is done when the next one is asked for."""
+        for item in items:
+            yield item
+            self.step()
 
 
 def listed(names: Sequence[str]) -> str:

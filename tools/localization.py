@@ -42,7 +42,9 @@ def main() -> None:
         model = cli.build_classifier(config, args.checkpoint)
     with console.one_line(KeyError, ValueError):
         guide = TASK_UTILS.build(dict(type=f'mmmix.{args.guide}'))
-        found = localize(model, cli.build_loader(config), guide, iou=args.iou, limit=args.limit)
+        loader = cli.build_loader(config)
+        progress = console.Progress(len(loader), 'Batch', every=2, at_most=args.limit is not None)
+        found = localize(model, progress.over(loader), guide, iou=args.iou, limit=args.limit)
     print(f'MaxBoxAcc: {found.max_box_acc:.2f} (at {found.threshold:g}, IoU {args.iou:g}, {found.images} images)')
     print(f'Top-1 localisation: {found.top1_loc:.2f}, top-1: {found.top1:.2f}')
     output = args.output or Path('work_dirs') / Path(args.config).stem / 'localization.json'

@@ -47,8 +47,10 @@ def main() -> None:
     results, common = [], dict(epsilons=args.epsilons, steps=args.steps, limit=args.limit)
     print(table.HEAD)
     with console.one_line(FileNotFoundError, ValueError):
-        for whose in [None] if source is None else [None, source]:
-            for result in transfer(target, whose, cli.build_loader(config), **common):
+        whoses = [None] if source is None else [None, source]
+        progress = console.Progress(len(whoses) * (1 + 2 * len(args.epsilons)), 'Test')
+        for whose in whoses:
+            for result in progress.over(transfer(target, whose, cli.build_loader(config), **common)):
                 if result.test == 'clean' and whose is not None:
                     continue
                 results.append(result)

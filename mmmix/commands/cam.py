@@ -83,9 +83,14 @@ def run(args: Namespace) -> None:
     mix = mixer_at(first_config, first, args.share).mix(inputs, F.one_hot(labels, logits.shape[1]).float())
     mixed = PixelClassifier(first).to_pixels(mix.images)
     maps: dict[str, Sequence[Tensor]] = {}
+    progress = console.Progress(2 * len(networks), 'Map of all images')
     with console.one_line(ModuleNotFoundError, ValueError):
         for name, (_, model) in networks.items():
-            maps[name] = [cam_maps(model, mixed, which, args.layer) for which in (labels, labels[mix.partner])]
+            found = []
+            for which in (labels, labels[mix.partner]):
+                found.append(cam_maps(model, mixed, which, args.layer))
+                progress.step()
+            maps[name] = found
     output = args.output or console.in_work_dirs(args.config, 'cam.png')
     output.parent.mkdir(parents=True, exist_ok=True)
     draw_cams(mix, pixels.cpu(), maps, output)

@@ -104,9 +104,18 @@ def run(args: Namespace) -> None:
     view = with_pipeline(dataset, find_test_pipeline(config))
     order = hard.hardest_first(hardness)
     labelled = [i for i in order if wanted.labelled(rows[i])]
-    hardest, samples = hard.hardest_images(hard.classify(view, labelled, rows, model), rows, args.top, wanted)
+    # Without a filter every image that is looked at is shown, but for copies; with one, perhaps the last is needed.
+    every = args.only is None and args.prediction is None
+    steps = min(args.top, len(labelled)) if every else len(labelled)
+    progress = console.Progress(steps, 'Image' if every else 'Sample', every=2, at_most=not every)
+    looked_at = hard.classify(view, labelled, rows, model)
+    hardest, samples = hard.hardest_images(
+        looked_at, rows, args.top, wanted, tell=lambda shown: progress.step() if shown or not every else None
+    )
     if args.predict_all:
-        for _ in hard.classify(view, [i for i in order if 'prediction' not in rows[i]], rows, model):
+        left = [i for i in order if 'prediction' not in rows[i]]
+        progress = console.Progress(len(left), 'Prediction', every=2)
+        for _ in progress.over(hard.classify(view, left, rows, model)):
             pass
     hard.write_csv(rows, seen, missed, hardness, output / 'hard_samples.csv')
     if samples:

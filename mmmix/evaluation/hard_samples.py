@@ -138,7 +138,11 @@ def classify(
 
 
 def hardest_images(
-    looked_at: Iterable[tuple[int, dict]], rows: Sequence[dict], top: int, wanted: Callable[[dict], bool]
+    looked_at: Iterable[tuple[int, dict]],
+    rows: Sequence[dict],
+    top: int,
+    wanted: Callable[[dict], bool],
+    tell: Callable[[bool], object] = bool,
 ) -> tuple[list[int], list[dict]]:
     """The first samples that are wanted; copies of an image with one label are shown once.
 
@@ -147,6 +151,8 @@ def hardest_images(
         rows (Sequence[dict]): What :func:`annotations` gave.
         top (int): How many at the most.
         wanted (Callable[[dict], bool]): Whether the sample of a row is.
+        tell (Callable[[bool], object]): Is called for each sample that was looked at, with whether it is shown. By
+            default nobody is told.
 
     Returns:
         tuple[list[int], list[dict]]: Their indices and the samples.
@@ -155,7 +161,9 @@ def hardest_images(
     indices, samples = [], []
     for i, sample in looked_at:
         key = (sample['inputs'].numpy().tobytes(), rows[i]['label'])
-        if key not in known and wanted(rows[i]):
+        shown = key not in known and wanted(rows[i])
+        tell(shown)
+        if shown:
             known.add(key)
             indices.append(i)
             samples.append(sample)

@@ -26,6 +26,11 @@ _WIDER = {
     torch.float16: (torch.float32, 'are beyond the range of float16, in which they would be infinite'),
 }
 
+_NO_TABLE = (
+    "HardPool asks the hard-sample memory: add dict(type='mmmix.HardSampleHook') to `custom_hooks`, or in a loop of "
+    'your own set `model.hard_table = HardSampleTable(len(dataset))`.'
+)
+
 
 class HardPool(Partners):
     """Partners from a pool of recent hard samples: those that keep being misclassified.
@@ -102,7 +107,10 @@ class HardPool(Partners):
 
     def __call__(self, images: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Choose partners, from the pool with probability ``prob``; only those drawn enter the returned pool."""
-        table = getattr(self.require_model(), 'hard_table', None)
+        model = self.require_model()
+        if not hasattr(model, 'hard_table'):  # of MixClassifier it is None where nothing is to be remembered
+            raise RuntimeError(_NO_TABLE)
+        table = model.hard_table
         n, device = len(images), images.device
         self.drawn = self.drawn[:0]
         self._mend()
@@ -131,10 +139,7 @@ class HardPool(Partners):
         """Take the hard samples of a clean batch into the pool; a sample that is there already is renewed."""
         table = getattr(self.require_model(), 'hard_table', None)
         if table is None:
-            raise RuntimeError(
-                "HardPool asks the hard-sample memory: add dict(type='mmmix.HardSampleHook') to `custom_hooks`, or in "
-                'a loop of your own set `model.hard_table = HardSampleTable(len(dataset))`.'
-            )
+            raise RuntimeError(_NO_TABLE)
         rows = table.is_hard(sample_idx).nonzero().squeeze(1).tolist()
         if not rows:
             return

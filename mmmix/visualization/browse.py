@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from mmpretrain.models.utils.batch_augments import RandomBatchAugment
 from torch import Tensor
 
+from .. import console
 from ..core import Mix, Mixer
 from ..keeps import QuantileKeep, choices_of
 from ..models.classifiers.targets import scores_of
@@ -70,14 +71,16 @@ def every_mixer(model: Any) -> Iterator[Mixer]:
     Yields:
         Mixer: A mixer in force in the model.
     """
+    progress = console.Progress(len(BATCH_AUGMENTS.module_dict), 'Mixer', every=2)
     for name in sorted(BATCH_AUGMENTS.module_dict):
         try:
             model.data_preprocessor.batch_augments = RandomBatchAugment(dict(type=f'mmmix.{name}'))
             (mixer,) = model.mixers()
-        except (TypeError, ValueError) as error:  # noqa: PERF203
+        except (TypeError, ValueError) as error:
             print(f'{name} sits out: {error}')
         else:
             yield mixer
+        progress.step()
 
 
 def arrange(pictures: Sequence[Tensor], columns: int) -> Tensor:

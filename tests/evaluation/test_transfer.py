@@ -120,6 +120,7 @@ def test_the_tool(tmp_path: Path) -> None:
     command += [names[1], '--limit', '32', '--steps', '2', '--output', str(tmp_path / 'found.json')]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
+    assert 'Test 6 of 6, about 0:00 left' in done.stderr
     found = json.loads((tmp_path / 'found.json').read_text())['results']
     assert [(row['test'], row['detail']) for row in found] == [
         ('clean', ''), ('fgsm', 'white box'), ('ifgsm', 'white box'), ('fgsm', 'black box'), ('ifgsm', 'black box'),

@@ -1,12 +1,14 @@
 """What partners remember, row by row."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from test_partners import MEAN, STD, StubTable, batch, level, partners_of, partners_of_level, pool_with
+from torch import nn
 
-from mmmix import CutMix, History, SaliencyCycle, SpectralResidual
+from mmmix import CutMix, HardMix, HardSampleTable, History, SaliencyCycle, SpectralResidual
 from mmmix.core.host import Host
 from mmmix.openmmlab import OpenMMLab
 from mmmix.partners import hardpool
@@ -124,3 +126,17 @@ def test_the_choice_of_the_pool_and_its_memory_are_told(monkeypatch: pytest.Monk
     for _ in range(3):
         pool.observe(*batch([1, 2]), [1, 2])
     assert len(lines) == 1 and '4 images of 3 x 4 x 5' in lines[0] and 'MB' in lines[0]
+
+
+def test_a_model_without_a_table_is_an_error_at_the_first_mix() -> None:
+    """In a loop of one's own nobody else would say so: all partners would be a permutation for ever."""
+    mixer = HardMix(num_classes=2, prob=1.0)
+    images, targets = torch.rand(4, 3, 8, 8), torch.tensor([0, 1, 0, 1])
+    with pytest.raises(RuntimeError, match=r'call `bind\(model\)`'):
+        mixer.mix(images, targets)
+    model: Any = nn.Linear(2, 2)
+    mixer.bind(model)
+    with pytest.raises(RuntimeError, match=r'`model\.hard_table = HardSampleTable\(len\(dataset\)\)`'):
+        mixer.mix(images, targets)
+    model.hard_table = HardSampleTable(4)
+    assert mixer.mix(images, targets).mixed

@@ -12,6 +12,7 @@ from hard_runs import PACK, config, greys, hook_of, train
 from mmpretrain.registry import DATASETS
 from PIL import Image
 
+from mmmix import console
 from mmmix.evaluation.hard_samples import annotations, class_number, hardest_first, hardest_images
 from mmmix.visualization import sheet
 
@@ -60,6 +61,19 @@ def written(folder: Path) -> list[dict]:
         return list(csv.DictReader(file))
 
 
+def always(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Progress is said at every step, however quick."""
+    made = console.Progress.__init__
+    monkeypatch.setattr(console.Progress, '__init__', lambda *args, **kwargs: made(*args, **{**kwargs, 'every': 0}))
+
+
+def assert_progress(said: str, what: str, steps: int, left: str = 'about') -> None:
+    """A line for each step, from the first to the last."""
+    lines = [line for line in said.splitlines() if line.startswith(what)]
+    assert [line.split(',')[0] for line in lines] == [f'{what} {i + 1} of {steps}' for i in range(steps)]
+    assert all(f', {left} 0:' in line for line in lines)
+
+
 class Shown:
     """What the contact sheet shows: the images' titles, and which are marked."""
 
@@ -79,27 +93,33 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> Shown:
 
 
 def test_predictions_are_written_for_all_samples_or_for_those_looked_at(
-    work_dir: Path, tmp_path: Path, monkeypatch, shown: Shown
+    work_dir: Path, tmp_path: Path, monkeypatch, shown: Shown, capsys
 ) -> None:
+    always(monkeypatch)
     run(monkeypatch, work_dir, '--output', tmp_path, '--top', '2')
+    assert_progress(capsys.readouterr().err, 'Image', 2)
     some = {row['index']: row['prediction'] for row in written(tmp_path) if row['prediction']}
     assert 2 <= len(some) < 48
     run(monkeypatch, work_dir, '--output', tmp_path, '--top', '2', '--predict-all')
     every = {row['index']: row['prediction'] for row in written(tmp_path)}
+    assert_progress(capsys.readouterr().err, 'Prediction', 48 - len(some))
     assert len(every) == 48 and all(said.isdecimal() for said in every.values())
     assert {i: every[i] for i in some} == some
 
 
 def test_the_sheet_filters_and_marks_label_against_prediction(
-    work_dir: Path, tmp_path: Path, monkeypatch, shown: Shown
+    work_dir: Path, tmp_path: Path, monkeypatch, shown: Shown, capsys
 ) -> None:
     run(monkeypatch, work_dir, '--output', tmp_path, '--predict-all')
     rows = written(tmp_path)
     differ = {row['index']: row['label'] != row['prediction'] for row in rows}
     numbers = [title[1 : title.index(',')] for title in shown.titles]
     assert shown.marked == [differ[i] for i in numbers] and {*shown.marked} == {True, False}
+    always(monkeypatch)
     for only, expected in (('contradicted', True), ('confirmed', False)):
+        capsys.readouterr()
         run(monkeypatch, work_dir, '--output', tmp_path, '--only', only)
+        assert_progress(capsys.readouterr().err, 'Sample', 48, left='at most')
         kept = [title[1 : title.index(',')] for title in shown.titles]
         assert {*shown.marked} == {expected}
         assert kept == [i for i, mark in zip(numbers, map(differ.get, numbers), strict=True) if mark is expected]
