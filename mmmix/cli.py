@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.device import get_device
 from mmengine.logging import MMLogger
 from mmengine.registry import RUNNERS, init_default_scope
-from mmengine.runner import Runner, load_checkpoint
+from mmengine.runner import FlexibleRunner, Runner, load_checkpoint
 from mmpretrain.registry import MODELS
 
 from .compat import CheckpointError, allow_checkpoint_types, checked_loading, register_config_scope
@@ -148,17 +148,26 @@ def build_runner(config: Config) -> Runner:
         Runner: MMEngine's runner, or the ``runner_type`` that the config asks for.
     """
     allow_checkpoint_types()
-    if config.launcher == 'pytorch' and get_device() == 'cpu':
+    if config.get('launcher') == 'pytorch' and get_device() == 'cpu':
         # MMEngine picks a GPU per rank before it looks at the backend.
-        torch.distributed.init_process_group('gloo')
-        config.model_wrapper_cfg = {
-            'type': 'MMDistributedDataParallel',
-            'broadcast_buffers': False,
-            'find_unused_parameters': config.get('find_unused_parameters', False),
-            **(config.get('model_wrapper_cfg') or {}),
-            'device_ids': None,
-        }
+        if not torch.distributed.is_initialized():
+            torch.distributed.init_process_group('gloo')
+        _wrap_without_gpu(config)
     return RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
+
+
+def _wrap_without_gpu(config: Config) -> None:
+    """Let the wrapper of the model ask for no GPU; ``FlexibleRunner`` has it from its strategy."""
+    flexible = 'runner_type' in config and issubclass(RUNNERS.get(config.runner_type), FlexibleRunner)
+    owner = config.setdefault('strategy', ConfigDict(type='DDPStrategy')) if flexible else config
+    key = 'model_wrapper' if flexible else 'model_wrapper_cfg'
+    owner[key] = {
+        'type': 'MMDistributedDataParallel',
+        'broadcast_buffers': False,
+        'find_unused_parameters': config.get('find_unused_parameters', False),
+        **(owner.get(key) or {}),
+        'device_ids': None,
+    }
 
 
 def build_classifier(

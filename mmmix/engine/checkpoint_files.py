@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
@@ -25,22 +26,39 @@ def write_whole(path: str | Path, content: bytes) -> None:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_name(WRITING.format(path.name)).write_bytes(content)
+    publish(path)
+
+
+def publish(path: Path) -> None:
+    """Give what was written under its name of :data:`WRITING` its own name, once it is on the disk.
+
+    Args:
+        path (Path): Where a file goes, or a folder such as the sharded checkpoints of FSDP and DeepSpeed; a folder that
+            is there already is removed first.
+    """
     writing = path.with_name(WRITING.format(path.name))
-    with writing.open('wb') as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    for written in [writing, *(part for part in writing.rglob('*') if part.is_file())]:
+        _send_to_disk(written)
+    if path.is_dir():
+        shutil.rmtree(path)
     os.replace(writing, path)
-    if os.name == 'posix':
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    _send_to_disk(path.parent)
+
+
+def _send_to_disk(path: Path) -> None:
+    """Wait until a file is on the disk, or what a folder lists, where a system knows folders as files."""
+    if path.is_dir() and os.name != 'posix':
+        return
+    opened = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 class WholeFiles(LocalBackend):
-    """MMEngine's backend for local files, with :func:`write_whole`; what is removed goes when it is told to.
+    """MMEngine's backend for local files; what is removed goes when it is told to.
 
     Example:
         >>> from mmmix.engine.checkpoint_files import WholeFiles
@@ -53,10 +71,6 @@ class WholeFiles(LocalBackend):
     def __init__(self) -> None:
         #: What will be removed.
         self.postponed: list[str] = []
-
-    def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Write a file; see ``LocalBackend.put``."""
-        write_whole(filepath, obj)
 
     def remove(self, filepath: str | Path) -> None:
         """Note a file that is no longer wanted."""

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -64,26 +65,24 @@ def test_a_kill_at_any_moment_leaves_a_whole_checkpoint(tmp_path: Path, monkeypa
 
         return step
 
-    def half_written(path: Path, content: bytes) -> None:
+    def half_written(path: Path, content: bytes) -> int:
         if len(steps) == cut:
-            path = Path(path)
-            path.with_name(f'.{path.name}.writing').write_bytes(content[: len(content) // 2])
+            path.open('wb').write(content[: len(content) // 2])
             raise Killed
         steps.append('write')
-        write_whole(path, content)
+        return path.open('wb').write(content)
 
     run(tmp_path / 'first', 1)
-    first = (tmp_path / 'first' / 'epoch_1.pth').read_bytes()
     monkeypatch.setattr(os, 'replace', counted('move', os.replace))
     monkeypatch.setattr(os, 'fsync', counted('sync', os.fsync))
     monkeypatch.setattr(os, 'remove', counted('remove', os.remove))
-    monkeypatch.setattr(checkpoint_files, 'write_whole', half_written)
-    monkeypatch.setattr('mmmix.engine.hooks.safe_checkpoint_hook.write_whole', half_written)
+    monkeypatch.setattr(Path, 'write_bytes', half_written)
+    monkeypatch.setattr(LocalBackend, 'put', lambda self, content, path: half_written(Path(path), content))
     seen = set()
     for number in range(100):
         work_dir = tmp_path / str(number)
         work_dir.mkdir()
-        (work_dir / 'epoch_1.pth').write_bytes(first)
+        shutil.copyfile(tmp_path / 'first' / 'epoch_1.pth', work_dir / 'epoch_1.pth')
         steps.clear()
         cut = number
         try:
@@ -163,6 +162,25 @@ def test_folders_go_as_files_do_and_what_is_needed_stays(tmp_path: Path) -> None
     assert sorted(each.name for each in tmp_path.iterdir()) == ['a', 'c.pth']
     files.remove_postponed()
     assert len(list(tmp_path.iterdir())) == 2, 'what was needed is not removed later either'
+
+
+def test_a_folder_takes_the_place_of_an_older_one(tmp_path: Path, monkeypatch) -> None:
+    """Every rank writes a file into it; all of them are on the disk before it gets its name."""
+    target, writing = tmp_path / 'epoch_1.pth', tmp_path / '.epoch_1.pth.writing'
+    for folder, content in ((target, b'old'), (writing / 'deep', b'new')):
+        folder.mkdir(parents=True)
+        (folder / 'rank0.pth').write_bytes(content)
+    synced, there = [], []
+    fsync = os.fsync
+    monkeypatch.setattr(
+        os, 'fsync', lambda number: (synced.append(os.readlink(f'/proc/self/fd/{number}')), fsync(number))
+    )
+    replace = os.replace
+    monkeypatch.setattr(os, 'replace', lambda *pair: (there.append(list(synced)), replace(*pair)))
+    checkpoint_files.publish(target)
+    assert (target / 'deep' / 'rank0.pth').read_bytes() == b'new' and not writing.exists()
+    assert [path.name for path in target.iterdir()] == ['deep']
+    assert str(writing / 'deep' / 'rank0.pth') in there[0] and synced[-1] == str(tmp_path)
 
 
 class Elsewhere(BaseStorageBackend):

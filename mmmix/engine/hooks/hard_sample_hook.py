@@ -76,6 +76,7 @@ class HardSampleHook(SampleMemoryHook):
     """
 
     remembers = 'hard-sample table'
+    key = 'hard_samples'
 
     def __init__(
         self,
@@ -108,7 +109,8 @@ class HardSampleHook(SampleMemoryHook):
     # --------------------------------------------------------------------------------------------------------- warm-up
 
     def before_train(self, runner: Any) -> None:
-        """Open the pools if the run is resumed after the warm-up."""
+        """Take over a saved table, and open the pools if the run is resumed after the warm-up."""
+        super().before_train(runner)
         self.after_pass(runner, runner.iter)
 
     def before_train_epoch(self, runner: Any) -> None:
@@ -163,10 +165,10 @@ class HardSampleHook(SampleMemoryHook):
     # ------------------------------------------------------------------------------------------------------ checkpoints
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Put the table of the last agreement into the checkpoint; this runs on the main process alone."""
+        """Put the table of the last agreement into the checkpoint."""
         if self._shared is None:
             return
-        checkpoint['hard_samples'] = {
+        checkpoint[self.key] = {
             **self._shared.agreed,
             'iterations': torch.tensor([iterations for iterations, _ in self.history], dtype=torch.long),
             'histogram': torch.stack([counts for _, counts in self.history])
@@ -174,12 +176,9 @@ class HardSampleHook(SampleMemoryHook):
             else torch.zeros(0, BINS, dtype=torch.long),
         }
 
-    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Take the table out of the checkpoint that a run resumes from."""
-        saved = self.saved(runner, checkpoint, 'hard_samples')
-        if saved is None:
-            return
-        self._memory.load(saved)
+    def load(self, saved: dict) -> None:
+        """Take over the table and its history."""
+        super().load(saved)
         self.history = [
             (int(iterations), counts.cpu())
             for iterations, counts in zip(saved['iterations'], saved['histogram'], strict=True)

@@ -49,6 +49,7 @@ class PredictionMemoryHook(SampleMemoryHook):
     """
 
     remembers = 'table of predictions'
+    key = 'predictions'
 
     def __init__(self, top: int = 5, scan_interval: int = 0, priority: str = 'NORMAL'):
         super().__init__(scan_interval, priority)
@@ -95,12 +96,6 @@ class PredictionMemoryHook(SampleMemoryHook):
         runner.visualizer.add_scalars({'predictions/known': known}, step=iterations)
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
-        """Put the table of the last agreement into the checkpoint; this runs on the main process alone."""
+        """Put the table of the last agreement into the checkpoint."""
         if self._shared is not None:
-            checkpoint['predictions'] = self._shared.agreed
-
-    def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
-        """Take the table out of the checkpoint that a run resumes from."""
-        saved = self.saved(runner, checkpoint, 'predictions')
-        if saved is not None:
-            self._memory.load(saved)
+            checkpoint[self.key] = self._shared.agreed

@@ -6,15 +6,15 @@ from typing import Any
 import torch
 from mmengine import dist
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...core import Mixer, Partners, check
 from ...core.fields import flag
 from ...registry import HOOKS
 from ..random_states import RandomState
 from ..seeded_loading import SeededLoading
+from .model_of import unwrapped
 from .saving import come_before_saving, may_save_after_validation, saves_after_epoch, saves_after_iteration
 
 #: Under this key checkpoints hold it.
@@ -68,10 +68,10 @@ class RandomStateHook(Hook):
         self._loading: SeededLoading | None = None
         #: Where the next training step goes on drawing; None before the first one.
         self._state: RandomState | None = None
-        #: What this rank takes out of a checkpoint once training begins.
-        self._taken: dict[str, Any] | None = None
-        #: Iterations done, and what all ranks had then; on the main process.
-        self._gathered: tuple[int, list[dict] | None] | None = None
+        #: What the checkpoint holds and its iterations, from when it is loaded until training begins.
+        self._resumed: tuple[dict[str, Any], int] | None = None
+        #: Iterations done, and what the ranks had then: all of them on the main process, each its own elsewhere.
+        self._gathered: tuple[int, list[dict | None]] | None = None
 
     # ------------------------------------------------------------------------------------------------------ setting up
 
@@ -80,37 +80,41 @@ class RandomStateHook(Hook):
         if isinstance(runner._train_loop, (dict, type(None))):
             return  # a test or a validation: nothing is trained
         come_before_saving(self, runner, 'gather the states of all ranks')
-        self._state = self._taken = self._gathered = None
+        self._state = self._gathered = None
         seed = torch.tensor(runner.seed)
         dist.broadcast(seed)  # with `diff_rank_seed` each rank has its own
         self._loading = SeededLoading(runner.train_loop, int(seed))
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Take this rank's part out of the checkpoint that a run resumes from."""
-        if self._loading is None or not runner._resume:
+        """Keep what a resumed run finds; MMEngine's ``FlexibleRunner`` loads before ``before_run``."""
+        if not runner._resume:
             return
         saved = checkpoint.pop(KEY, None)
         if saved is None:
             runner.logger.warning('The checkpoint holds no random states: what is resumed is another run.')
             return
+        self._resumed = saved, checkpoint['meta']['iter']
+
+    def before_train(self, runner) -> None:
+        """Go on with the states, the buffers and the memories that this rank had."""
+        resumed, self._resumed = self._resumed, None
+        if resumed is None or self._loading is None:
+            return
+        saved, iterations = resumed
         self._loading.load(saved['seed'], saved['sampler_seed'])
         ranks, rank = dist.get_world_size(), dist.get_rank()
         if len(saved['ranks']) == ranks:
-            self._taken = saved['ranks'][rank]
-            self._state = RandomState.of(self._taken['generators'])
+            self._take(runner, saved['ranks'][rank])
             return
-        self._state = RandomState.fresh(saved['seed'], ranks, rank, checkpoint['meta']['iter'])
+        self._state = RandomState.fresh(saved['seed'], ranks, rank, iterations)
         runner.logger.warning(
             f'The checkpoint is of {len(saved["ranks"])} ranks and this run has {ranks}: random states follow anew '
             'from seed, rank and iteration, and partners begin without a memory.'
         )
 
-    def before_train(self, runner) -> None:
-        """Give buffers and partners what they had."""
-        taken, self._taken = self._taken, None
-        if taken is None:
-            return
-        model = _unwrapped(runner.model)
+    def _take(self, runner, taken: dict[str, Any]) -> None:
+        self._state = RandomState.of(taken['generators'])
+        model = unwrapped(runner.model)
         buffers = dict(_buffers(model))
         for name, value in taken['buffers'].items():
             buffers[name].copy_(value)
@@ -162,7 +166,7 @@ class RandomStateHook(Hook):
     def _gather(self, runner, iterations: int) -> None:
         if self._state is None or (self._gathered is not None and self._gathered[0] == iterations):
             return
-        model = _unwrapped(runner.model)
+        model = unwrapped(runner.model)
         own = dict(
             generators=self._state.plain(),
             buffers={} if dist.is_main_process() else {name: value.cpu() for name, value in _buffers(model)},
@@ -170,10 +174,11 @@ class RandomStateHook(Hook):
             if self.partners
             else None,
         )
-        self._gathered = iterations, dist.gather_object(own)
+        alone = [own if rank == dist.get_rank() else None for rank in range(dist.get_world_size())]
+        self._gathered = iterations, dist.gather_object(own) or alone
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Put the states of all ranks into a checkpoint that can be resumed; this runs on the main process alone."""
+        """Put the states of all ranks into a checkpoint that can be resumed; where each rank saves a part, its own."""
         if self._loading is None or 'optimizer' not in checkpoint:
             return
         iterations = checkpoint['meta']['iter']
@@ -185,11 +190,7 @@ class RandomStateHook(Hook):
         checkpoint[KEY] = {**self._loading.state(), 'ranks': self._gathered[1]}
 
 
-def _unwrapped(model: nn.Module) -> Any:
-    return model.module if is_model_wrapper(model) else model
-
-
-def _buffers(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+def _buffers(model: Any) -> Iterator[tuple[str, Tensor]]:
     """The buffers that checkpoints hold."""
     for prefix, module in model.named_modules():
         for name, buffer in module._buffers.items():

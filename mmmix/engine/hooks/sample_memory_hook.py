@@ -36,6 +36,8 @@ class SampleMemoryHook(Hook):
 
     #: What the table remembers, as errors say it.
     remembers: str
+    #: Under which key a checkpoint holds it.
+    key: str
 
     def __init__(self, scan_interval: int, priority: str) -> None:
         (self.scan_interval,) = check(self, scan_interval=(scan_interval, whole(least=0, like=1)))
@@ -43,6 +45,8 @@ class SampleMemoryHook(Hook):
         self._shared: SharedTable | None = None
         self._pending: Outcomes | None = None
         self._pipeline: Any = None
+        #: The checkpoint's table, from when it is loaded until training begins; None without one.
+        self._resumed: dict | None = None
 
     @property
     def _memory(self) -> SharedTable:
@@ -79,6 +83,10 @@ class SampleMemoryHook(Hook):
     def after_pass(self, runner: Any, iterations: int) -> None:
         """Whatever else is due once a pass of an iteration-based loop is over."""
 
+    def load(self, saved: dict) -> None:
+        """Take over what the checkpoint holds under ``key``."""
+        self._memory.load(saved)
+
     # ------------------------------------------------------------------------------------------------------- the course
 
     def before_run(self, runner: Any) -> None:
@@ -95,6 +103,12 @@ class SampleMemoryHook(Hook):
         self._shared = SharedTable(self._memory.table if known else self.make_table(length, model))
         identify_samples(runner.train_loop)
         self.show(model)
+
+    def before_train(self, runner: Any) -> None:
+        """Take over the table of the run that is gone on with."""
+        resumed, self._resumed = self._resumed, None
+        if resumed is not None:
+            self.load(resumed)
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Send on its way what this iteration saw, and take in what the last one saw, which has arrived."""
@@ -142,13 +156,17 @@ class SampleMemoryHook(Hook):
 
     # ------------------------------------------------------------------------------------------------------ checkpoints
 
-    def saved(self, runner: Any, checkpoint: dict, key: str) -> dict | None:
-        """What a run that is resumed finds in its checkpoint, with a warning if that is nothing."""
-        if self._shared is None or not runner._resume:
-            return None
-        if checkpoint.get(key) is None:
+    def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
+        """Keep the table that a resumed run finds, with a warning if there is none.
+
+        It is taken over when training begins: MMEngine's ``Runner`` loads after ``before_run``, ``FlexibleRunner``
+        before it.
+        """
+        if not runner._resume:
+            return
+        self._resumed = checkpoint.get(self.key)
+        if self._resumed is None:
             runner.logger.warning(f'The checkpoint holds no {self.remembers}: the memory of it starts empty.')
-        return checkpoint.get(key)
 
 
 def by_iterations(runner: Any) -> bool:
