@@ -1,7 +1,4 @@
-"""Runs of MMEngine's FlexibleRunner, for tests; as a program one rank of two: ``flexible_runs.py WORK_DIR [dies|goes on]``.
-
-Rank 0 writes ``checkpoints`` as ``mmmix train`` has them; every rank writes what it ended with into ``rank<k>.pt``.
-"""
+"""Runs of MMEngine's FlexibleRunner; as a program one rank: ``flexible_runs.py WORK_DIR whole|dies|goes on``."""
 
 import itertools
 import os

@@ -11,6 +11,7 @@ from ..core.roles import Guide
 from ..ops.devices import eager, without_autocast
 from ..probes.attention import network_of
 from ..probes.modules import as_map, extra_tokens, last_tensor, module_at, recorded, run
+from ..probes.sharding import whole
 from ..probes.untouched import untouched
 
 
@@ -82,11 +83,11 @@ class ClassActivation(Guide):
                     f"ClassActivation: '{self.at}' has {maps.shape[1]} channels but '{self.classifier}' takes "
                     f'{linear.in_features}: name the feature map in front of the pooling in `at`.'
                 )
-            weight = linear.weight.float()
+            weight = whole(linear.weight).float()
             if self.target == 'label' and scores is not None:
                 rows = scores.float() @ weight
             else:
-                logits = maps.mean((2, 3)) @ weight.T + (0 if linear.bias is None else linear.bias.float())
+                logits = maps.mean((2, 3)) @ weight.T + (0 if linear.bias is None else whole(linear.bias).float())
                 rows = weight.index_select(0, logits.argmax(1))
             found = torch.einsum('nc,nchw->nhw', rows, maps)[:, None]
             found = found - found.amin((2, 3), keepdim=True)

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..probes.sharding import in_groups, in_parts
+
 #: The parts of a classifier that a teacher is a copy of.
 ROOMS = ('backbone', 'neck', 'head')
 
@@ -59,6 +61,7 @@ class MomentumTeacher(nn.Module):
         self.register_buffer('shown', torch.zeros((), dtype=torch.bool))
         # The same where it can be asked for without waiting for the device.
         self._steps, self._shown = 0, False
+        self._checked = False
 
     @property
     def count(self) -> int:
@@ -77,7 +80,13 @@ class MomentumTeacher(nn.Module):
         Args:
             model (nn.Module): The student.
             momentum (float): How much of itself it keeps.
+
+        Raises:
+            RuntimeError: If parameters are sharded.
         """
+        if not self._checked:
+            refuse_parts(self, model)
+            self._checked = True
         self.show(model, False)
         for mine, theirs in self.pairs(model):
             if self.began:
@@ -146,3 +155,20 @@ class MomentumTeacher(nn.Module):
             self._steps = int(state_dict[prefix + 'steps'])
         if prefix + 'shown' in state_dict:
             self._shown = bool(state_dict[prefix + 'shown'])
+
+
+def refuse_parts(teacher: nn.Module, model: nn.Module) -> None:
+    """Refuse parameters that lie in parts on several ranks: inside a step, what is written into them would be lost.
+
+    Args:
+        teacher (nn.Module): Who follows.
+        model (nn.Module): The student.
+
+    Raises:
+        RuntimeError: If some of them are.
+    """
+    if in_groups(model) or in_parts([*teacher.parameters(), *model.parameters()]) or not [*teacher.parameters()]:
+        raise RuntimeError(
+            'A teacher follows the network parameter by parameter, and FSDP and the third stage of DeepSpeed cut these '
+            'into parts: train AutoMix and its kin under DDP.'
+        )

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..ops.devices import without_autocast
 from .modules import scaled_size
+from .sharding import kept_together
 from .slices import in_slices
 from .untouched import untouched, without_checkpoints
 
@@ -61,7 +62,7 @@ def raw_gradient(
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
     gradients: list[Tensor] = []
     outputs = []
-    with untouched(model), without_checkpoints(), torch.enable_grad(), without_autocast(images):
+    with untouched(model), kept_together(model), without_checkpoints(), torch.enable_grad(), without_autocast(images):
         for part, labels in in_slices(images, scores):
             leaf = part.detach().to(dtype).requires_grad_()
             found = (model(leaf),) if forward is None else forward(leaf)

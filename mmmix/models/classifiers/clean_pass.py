@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ...probes.gradients import brought_back, raw_gradient, saliency, saliency_target, smaller
+from ...probes.sharding import kept_together
 from ...probes.untouched import untouched, without_checkpoints
 from .targets import whole_logits
 
@@ -98,7 +99,8 @@ class CleanPass:
                 with without_checkpoints():
                     self._outputs = self._forward(self._leaf)
             total = saliency_target(self.logits, self.scores, target)
-            (gradient,) = torch.autograd.grad(total, self._leaf, retain_graph=True)
+            with kept_together(self.model):
+                (gradient,) = torch.autograd.grad(total, self._leaf, retain_graph=True)
             return gradient.detach()
         looked_at = smaller(self.images, self.scale)
         found, self._outputs = raw_gradient(self.model, looked_at, self.scores, target, self._forward)

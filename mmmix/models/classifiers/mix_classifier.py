@@ -19,6 +19,7 @@ from .listeners import listening
 from .observer import observe, predictions
 from .recipe import Recipe, adopt, own_configs
 from .remembered import Remembered
+from .sharded import refuse_own_group
 from .step import Step
 from .targets import check_tokens, classes_of, rated, recorded_logits, scores_of, soft_samples
 
@@ -169,6 +170,7 @@ class MixClassifier(ImageClassifier):
         """The losses of the head, and the logits that it worked them out from."""
         with recorded_logits(self.head) as outputs:
             if hasattr(self.head, 'loss_mix'):
+                refuse_own_group(self.head)
                 losses = self.head.loss_mix(feats, mix, clean)
             else:
                 losses = self.head.loss(feats, soft_samples(mix.scores))
