@@ -38,7 +38,7 @@ def test_every_name_exists() -> None:
         assert hasattr(mmmix, name), name
 
 
-@pytest.mark.parametrize('name', ['dense_labels', 'faq', 'write_a_mixer'])
+@pytest.mark.parametrize('name', ['dense_labels', 'detection', 'faq', 'write_a_mixer'])
 def test_blocks_of_a_page_run_in_their_order(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     page = (DOCS / f'{name}.md').read_text(encoding='utf-8')
     blocks = [block for block in python_of(page) if not block.startswith('_base_')]

@@ -105,6 +105,10 @@ assert not heavy, heavy
         ('bench --rounds 0', 'argument --rounds: 0 is not'),
         ('bench --shapes huge', '--shapes has no huge: there are '),
         ('bench --methods CutMixx', 'CutMixx'),
+        ('export x.pth', 'the following arguments are required: --to'),
+        ('export x.pth --to keras', "argument --to: invalid choice: 'keras'"),
+        ('export none.pth --to timm', "mmmix export: error: checkpoint 'none.pth' does not exist"),
+        ('export x.pth --to timm --output x.json', 'let the weights end in .pth'),
         ('doctor now', 'unrecognized arguments: now'),
     ],
 )
