@@ -100,7 +100,11 @@ def main() -> None:
     for name, (network, augment) in CASES.items():
         if name in sys.argv[4:] or len(sys.argv) == 4:
             told[name] = both(network, augment, rank)
-    told['refused'] = [refused(RESNET, dict(type='mmmix.AutoMix')), refused(SUMIX, PLAIN)]
+    told['refused'] = [
+        refused(RESNET, dict(type='mmmix.AutoMix')),
+        refused(SUMIX, PLAIN),
+        refused(DEIT, dict(type='mmmix.MergeMix', patch_size=8)),
+    ]
     torch.save(told, output)
     dist.barrier()
     dist.destroy_process_group()

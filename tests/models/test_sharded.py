@@ -35,9 +35,10 @@ def test_a_gradient_guide_under_a_sumix_head_and_what_is_refused(tmp_path: Path)
     ranks = told(tmp_path, 'sumix and a guide')
     compare(ranks, 'sumix and a guide')
     for rank in ranks:
-        teacher, head = rank['refused']
+        teacher, head, merging = rank['refused']
         assert teacher.startswith('RuntimeError: A teacher follows') and 'under DDP' in teacher and '\n' not in teacher
         assert head.startswith('RuntimeError: A head with `loss_mix`') and 'leave out `fully_shard(model.head)`' in head
+        assert merging.startswith('RuntimeError: Tokens are merged') and "dict(type='mmmix.Attention')" in merging
 
 
 @pytest.mark.slow
