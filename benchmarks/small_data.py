@@ -6,6 +6,7 @@ its 95 % interval. ``benchmarks/small_data.md`` is what came out.
 
     python benchmarks/small_data.py DATA --workers 2        # DATA/{train,test}/<class>/*.png: CIFAR-10
     python benchmarks/small_data.py DATA100 --coarse        # CIFAR-100 by its 20 superclasses: nothing was tuned on it
+    python benchmarks/small_data.py DATA --tail 50 --images 10000  # a few classes have most of the images
     python benchmarks/small_data.py --page                  # draw the page and the picture from the results alone
 
 A run is saved when it ends; a stopped command goes on where it was.
@@ -37,6 +38,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--first-seed', type=int, default=0, help='default: 0; tuning takes 100 and beyond')
     parser.add_argument('--tuning', action='store_true', help='train and test on images that the table does not use')
     parser.add_argument('--coarse', action='store_true', help="CIFAR-100's 20 superclasses")
+    parser.add_argument('--tail', type=float, default=1.0, help='images of the first class to those of the last one')
     parser.add_argument('--epochs', type=int, default=50, help='default: 50')
     parser.add_argument('--images', type=int, default=5000, help='training images; default: 5000')
     parser.add_argument('--workers', type=int, default=1, help='processes side by side; default: 1')
@@ -44,7 +46,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--output', type=Path, help='default: benchmarks/small_data.json, or _coarse, or _tuning')
     parser.add_argument('--page', action='store_true', help='no runs: the page and the picture from the results')
     args = parser.parse_args()
-    name = 'small_data' + ('_coarse' if args.coarse else '') + ('_tuning' if args.tuning else '')
+    parts = ('_tail' if args.tail > 1 else '', '_coarse' if args.coarse else '', '_tuning' if args.tuning else '')
+    name = 'small_data' + ''.join(parts)
     args.output = args.output or FOLDER / f'{name}.json'
     if args.data is None and not args.page:
         parser.error('name the folder of the images, or --page')
@@ -53,7 +56,7 @@ def parse_args() -> argparse.Namespace:
 
 def one_run(job: dict[str, Any]) -> dict[str, Any]:
     """Train one arm with one seed."""
-    images = load_images(job['data'], job['images'], job['coarse'], job['tuning'])
+    images = load_images(job['data'], job['images'], job['coarse'], job['tuning'], job.get('tail', 1.0))
     return train(KNOWN[job['arm']], images, job['seed'], job['epochs']).summary()
 
 
@@ -61,10 +64,14 @@ def main() -> None:
     """Do every run that is not in the file yet."""
     args = parse_args()
     setting = dict(images=args.images, epochs=args.epochs, coarse=args.coarse, tuning=args.tuning)
+    if args.tail > 1:
+        setting['tail'] = args.tail
     told = dict(**environment())
     results = Results(args.output, {**setting, **told}, strict=tuple(setting))
     if not args.page:
-        load_images(args.data, args.images, args.coarse, args.tuning)  # Once, before two processes want them.
+        load_images(
+            args.data, args.images, args.coarse, args.tuning, args.tail
+        )  # Once, before two processes want them.
         # Seed by seed, so that a stopped comparison has all arms with the same seeds.
         seeds = range(args.first_seed, args.first_seed + args.seeds)
         keys = [dict(arm=arm, seed=seed) for seed in seeds for arm in arms_named(KNOWN, args.arms)]

@@ -46,13 +46,15 @@ def read(folder: Path, coarse: bool, side: int = 16) -> tuple[Tensor, Tensor, in
     return kept['images'], labels, int(labels.max()) + 1
 
 
-def split(labels: Tensor, count: int, tuning: bool) -> tuple[Tensor, Tensor]:
+def split(labels: Tensor, count: int, tuning: bool, tail: float = 1.0) -> tuple[Tensor, Tensor]:
     """Which training images are for training, and which for testing, ``(N,)`` bool; as many of each class.
 
     Args:
         labels (Tensor): ``(N,)`` of all training images.
-        count (int): How many are for training.
+        count (int): How many are for training, if all classes had as many as the first.
         tuning (bool): Whether for tuning, which takes images that the table does not use; else none are for testing.
+        tail (float): How many times as many images the first class has for training as the last one; from class to
+            class they fall by the same factor. Defaults to 1.0.
     """
     classes = int(labels.max()) + 1
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(2026))
@@ -61,12 +63,15 @@ def split(labels: Tensor, count: int, tuning: bool) -> tuple[Tensor, Tensor]:
         rows = order[labels[order] == label]
         rank[rows] = torch.arange(len(rows))
     each = count // classes
+    own = torch.tensor([round(each * tail ** (-label / (classes - 1))) for label in range(classes)])[labels]
     if tuning:
-        return (rank >= each) & (rank < 2 * each), (rank >= 2 * each) & (rank < 4 * each)
-    return rank < each, torch.zeros_like(rank, dtype=torch.bool)
+        return (rank >= each) & (rank < each + own), (rank >= 2 * each) & (rank < 4 * each)
+    return rank < own, torch.zeros_like(rank, dtype=torch.bool)
 
 
-def load_images(folder: Path, count: int, coarse: bool = False, tuning: bool = False, side: int = 16) -> Images:
+def load_images(
+    folder: Path, count: int, coarse: bool = False, tuning: bool = False, tail: float = 1.0, side: int = 16
+) -> Images:
     """The images of a comparison: as many of each class; tuning has training and test images of its own.
 
     Args:
@@ -75,10 +80,11 @@ def load_images(folder: Path, count: int, coarse: bool = False, tuning: bool = F
         coarse (bool): Whether the labels are CIFAR-100's superclasses. Defaults to False.
         tuning (bool): Whether to take training images that the table does not use, for training and for testing.
             Defaults to False.
+        tail (float): See :func:`split`. Defaults to 1.0.
         side (int): Pixels a side. Defaults to 16.
     """
     images, labels, classes = read(folder / 'train', coarse, side)
-    mine, held = split(labels, count, tuning)
+    mine, held = split(labels, count, tuning, tail)
     if tuning:
         test, test_labels = images[held], labels[held]
     else:

@@ -11,7 +11,7 @@ from mmmix.evaluation.frame import renew, table, write_json
 
 BEGIN = """# Does mixing help?
 
-{count} images of {what}, 16 x 16 pixels, a ResNet of 309 k parameters (one basic block a stage), {epochs} epochs of
+{what}, 16 x 16 pixels, a ResNet of 309 k parameters (one basic block a stage), {epochs} epochs of
 batch 100, flips alone: a regime in which a network overfits, so that mixing can show what it is worth. Every arm has
 the same seeds, which fix initialisation, order and flips. `top-1` is the median of the last five epochs on all {tests}
 test images in percent, mean over the seeds and standard deviation. A difference is that to the arm's base, seed by
@@ -87,15 +87,25 @@ def page(path: Path, known: dict[str, Arm], setting: dict[str, Any], runs: list[
     """Write the arms into the results, and the page beside them."""
     arms = summary(known, runs)
     write_json(path, {'setting': setting, 'arms': arms, 'runs': runs})
-    coarse, tuning = setting['coarse'], setting['tuning']
+    coarse, tuning, tail = setting['coarse'], setting['tuning'], setting.get('tail', 1.0)
+    data = 'CIFAR-100 under its 20 superclasses, on which nothing was tuned' if coarse else 'CIFAR-10'
+    each = setting['images'] // (20 if coarse else 10)
     text = BEGIN.format(
-        count=f'{setting["images"]:,}',
-        what='CIFAR-100 under its 20 superclasses, on which nothing was tuned' if coarse else 'CIFAR-10',
+        what=f'{setting["images"]:,} images of {data}'
+        if tail == 1
+        else f'Images of {data}, {each:,} of the first class, {round(each / tail):,} of the last one and a constant '
+        'factor from class to class, while the test images have as many of each',
         epochs=setting['epochs'],
         tests='held-out training' if tuning else '10,000',
         table=table(COLUMNS, map(arm_row, arms)),
         picture=path.with_suffix('.png').name,
-        flags=''.join([' --coarse' * coarse, ' --tuning' * tuning]),
+        flags=''.join(
+            [
+                ' --coarse' * coarse,
+                ' --tuning' * tuning,
+                f' --tail {tail:g} --images {setting["images"]}' * (tail > 1),
+            ]
+        ),
         hardware=f'torch {setting["versions"]["torch"]}, one core of a {setting["hardware"]["machine"]} CPU a run, '
         'float32.',
     )

@@ -47,6 +47,15 @@ def test_tuning_shares_no_image_with_the_table() -> None:
     assert [labels[part].bincount().tolist() for part in (table, mine, held)] == [[10] * 4, [10] * 4, [20] * 4]
 
 
+def test_a_long_tail_falls_by_one_factor() -> None:
+    labels = torch.arange(4000) % 4
+    table, _ = IMAGES.split(labels, 4 * 125, tuning=False, tail=125)
+    mine, held = IMAGES.split(labels, 4 * 125, tuning=True, tail=125)
+    assert not (table & mine).any() and not (mine & held).any()
+    assert [labels[part].bincount().tolist() for part in (table, mine)] == [[125, 25, 5, 1]] * 2
+    assert labels[held].bincount().tolist() == [250] * 4, 'it is rated on as many of each class'
+
+
 def test_images_are_normalised_by_those_for_training(folder: Path) -> None:
     images = IMAGES.load_images(folder, 40)
     assert images.train.shape == (40, 3, 16, 16)
