@@ -28,6 +28,7 @@ def parse_args() -> Namespace:
     )
     parser.add_argument('--epsilons', type=float, nargs='+', default=[4.0], help='of 255; default: 4')
     parser.add_argument('--steps', type=int, default=10, help='of I-FGSM; default: 10')
+    parser.add_argument('--step', type=float, help='of I-FGSM, of 255; default: epsilon divided by the steps')
     parser.add_argument('--limit', type=int, metavar='N', help='look at about so many images; default: all')
     parser.add_argument('--output', type=Path, metavar='FILE', help='default: work_dirs/<config>/transfer.json')
     console.add_trust(parser)
@@ -44,7 +45,7 @@ def main() -> None:
         source = None
         if args.source:
             source = cli.build_classifier(cli.read_config(args.source[0], args.cfg_options), args.source[1])
-    results, common = [], dict(epsilons=args.epsilons, steps=args.steps, limit=args.limit)
+    results, common = [], dict(epsilons=args.epsilons, steps=args.steps, limit=args.limit, step=args.step)
     print(table.HEAD)
     with console.one_line(FileNotFoundError, ValueError):
         whoses = [None] if source is None else [None, source]
@@ -57,7 +58,7 @@ def main() -> None:
                 print(table.row(result))
     output = args.output or Path('work_dirs') / Path(args.config).stem / 'transfer.json'
     output.parent.mkdir(parents=True, exist_ok=True)
-    content = dict(config=args.config, checkpoint=args.checkpoint, source=args.source, steps=args.steps)
+    content = dict(config=args.config, checkpoint=args.checkpoint, source=args.source, steps=args.steps, step=args.step)
     content['results'] = [asdict(result) for result in results]
     output.write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
     print(f'Written: {output}')

@@ -1,6 +1,7 @@
 _base_ = 'wrn28-2_uda-randaug_cifar10-4000.py'
 
-# The strong view gets a box of 16 x 16 pixels back from the clean one, where the gradient of the largest logit is high.
+# The strong view gets a box of 16 x 16 pixels back from the clean one, where the gradient of the largest logit is high,
+# taken at half the resolution as in the paper.
 weak = [
     dict(type='RandomCrop', crop_size=32, padding=4, padding_mode='reflect'),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
@@ -15,6 +16,11 @@ train_dataloader = dict(
 )
 model = dict(
     unlabelled_augments=[
-        dict(type='mmmix.KeepPaste', length=16, tau=0.6, guide=dict(type='mmmix.InputGradient', target='max'))
+        dict(
+            type='mmmix.KeepPaste',
+            length=16,
+            tau=0.6,
+            guide=dict(type='mmmix.InputGradient', scale=0.5, target='max'),
+        )
     ]
 )

@@ -24,6 +24,7 @@ COMMANDS = {
     'hard-samples': 'show and list the hardest samples of a run',
     'robustness': 'test under attack, occlusion and corruption',
     'cam': 'draw where networks look in mixed images',
+    'localize': "say where a classifier's maps show objects",
     'export': 'write a classifier with the names of another package',
     'summarize': 'summarise runs as a Markdown table',
     'bench': 'time mixers beside their peers',

@@ -1,7 +1,8 @@
 """Train both GANs with several seeds and draw what they make: ``python -m projects.mixup_gan.draw``.
 
 Run it from the root of a clone. By default it is a small form of the paper's experiment, half a minute a run on one CPU
-core; ``--iterations 20000 --width 512`` is the paper's. It writes ``projects/mixup_gan/points.json`` and ``.png``.
+core; ``--iterations 20000 --width 512`` is the paper's. Drawn are the iterations of its figure, as far as the run goes.
+It writes ``projects/mixup_gan/points.json`` and ``.png``.
 """
 
 import tempfile
@@ -18,13 +19,15 @@ from mmmix.evaluation.frame import hardware, mean_and_deviation, write_json
 from projects.mixup_gan.gan import Snapshots, energy_distance, modes_found, points
 
 FOLDER = Path(__file__).resolve().parent
+#: When Figure 5 looks.
+FIGURE = (10, 100, 1000, 10000, 20000)
 ARMS = {'GAN': 'gan_ring', 'mixup GAN': 'mixup-gan_ring'}
 
 
 def run(arm: str, kind: str, seed: int, iterations: int, width: int) -> dict[int, Tensor]:
     """Train one arm; what it made after a few numbers of iterations."""
     config = Config.fromfile(FOLDER / f'configs/{ARMS[arm]}.py')
-    at = sorted({iterations // part for part in (20, 10, 5, 2, 1)})
+    at = sorted({*(each for each in FIGURE if each < iterations), iterations})
     config.merge_from_dict({
         'model.width': width,
         'train_dataloader.dataset': dict(kind=kind, iterations=iterations, seed=seed),

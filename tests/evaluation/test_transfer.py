@@ -42,10 +42,12 @@ def signs(model: ImageClassifier, pixels: Tensor, labels: Tensor) -> Tensor:
     return leaf.grad.sign()
 
 
-def by_hand(source: ImageClassifier, pixels: Tensor, labels: Tensor, epsilon: float, steps: int) -> Tensor:
+def by_hand(
+    source: ImageClassifier, pixels: Tensor, labels: Tensor, epsilon: float, steps: int, step: float | None = None
+) -> Tensor:
     moved = pixels
     for _ in range(steps):
-        moved = moved + signs(source, moved, labels) / 255
+        moved = moved + signs(source, moved, labels) * (epsilon / steps if step is None else step)
         moved = torch.maximum(torch.minimum(moved, pixels + epsilon), pixels - epsilon).clamp(0, 1)
     return moved
 
@@ -81,6 +83,15 @@ def test_ifgsm_begins_at_the_image() -> None:
     found = IFGSM(PixelClassifier(model), 4 / 255, steps=10)(pixels, labels)
     torch.testing.assert_close(found, by_hand(model, pixels, labels, 4 / 255, 10))
     assert float((found - pixels).abs().max()) <= 4 / 255 + 1e-6
+    # A pixel whose gradient keeps its sign goes all the way, however large epsilon is.
+    far = IFGSM(PixelClassifier(model), 16 / 255, steps=10)(pixels, labels)
+    assert float((far - pixels).abs().max()) == pytest.approx(16 / 255, rel=1e-4)
+    steps = IFGSM(PixelClassifier(model), 4 / 255, step=1 / 255, steps=10)(pixels, labels)
+    torch.testing.assert_close(steps, by_hand(model, pixels, labels, 4 / 255, 10, 1 / 255))
+    (result,) = [each for each in transfer(model, None, loader(), steps=2, step=1.0) if each.test == 'ifgsm']
+    moved = by_hand(model, pixels, labels, 4 / 255, 2, 1 / 255)
+    right = (PixelClassifier(model)(moved).argmax(1) == labels).float().mean()
+    assert result.top1 == pytest.approx(100 * float(right))
 
 
 def test_bad_arguments_are_told() -> None:
@@ -88,6 +99,8 @@ def test_bad_arguments_are_told() -> None:
         list(transfer(network(0), network(1, classes=4), loader()))
     with pytest.raises(ValueError, match='`epsilons` must lie in'):
         list(transfer(network(0), None, loader(), [300.0]))
+    with pytest.raises(ValueError, match='`step`'):
+        list(transfer(network(0), None, loader(), step=0.0))
 
 
 def test_preact_resnet_has_its_size() -> None:
