@@ -1,4 +1,4 @@
-"""Robustness tools: attacks in pixel space, occlusion, corruptions, calibration, data sets, CAMs and summaries."""
+"""Robustness tools: attacks in pixel space, occlusion, corruptions, calibration, data sets and CAMs."""
 
 import json
 import runpy
@@ -25,10 +25,8 @@ from mmmix.evaluation import (
     PixelClassifier,
     evaluate,
     expected_calibration_error,
-    summarize,
 )
 from mmmix.evaluation.corruptions import SEVERITIES
-from mmmix.evaluation.runs import as_markdown
 from mmmix.probes.modules import as_map
 from mmmix.visualization import cam_maps, draw_cams
 
@@ -374,30 +372,3 @@ def test_cam_tool(trained, monkeypatch, capsys):
     assert Path('cam.png').stat().st_size > 0
     with pytest.raises(SystemExit, match='mixing takes two images'):
         tool(monkeypatch, 'visualize_cam.py', 'tiny.py', 'tiny.pth', '0.png')
-
-
-def write_run(folder: Path, config: str, values: list[float], start: int = 1, stamp: str = 'a') -> None:
-    log = folder / stamp / 'vis_data'
-    log.mkdir(parents=True)
-    lines = [json.dumps({'accuracy/top1': v, 'step': i}) for i, v in enumerate(values, start)]
-    (log / 'scalars.json').write_text('\n'.join(['{"loss": 1.0, "step": 3}', *lines]) + '\n')
-    (folder / f'{config}.py').write_text('')
-
-
-def test_summarize(tmp_path, monkeypatch, capsys):
-    write_run(tmp_path / 'runs' / '0', 'cutmix', [0.0, *range(10, 20)])
-    write_run(tmp_path / 'runs' / '1', 'cutmix', [0.0, *range(20, 30)])
-    write_run(tmp_path / 'other', 'sumix', [1.0, 2.0, 3.0])
-    write_run(tmp_path / 'other', 'sumix', [50.0, 60.0], start=2, stamp='b')  # resumed after the first epoch
-    rows = summarize([tmp_path / 'runs', tmp_path / 'other'])
-    assert rows[0]['config'] == 'cutmix'
-    assert rows[0]['medians'] == [14.5, 24.5]
-    assert rows[0]['mean'] == 19.5
-    assert rows[0]['spread'] == pytest.approx(7.0711, abs=1e-4)
-    assert rows[1]['medians'] == [50.0]
-    assert rows[1]['spread'] is None
-    assert '| cutmix | 2 | 11 | 14.50, 24.50 (of 10) | 19.50 | 7.07 |' in as_markdown(rows)
-    tool(monkeypatch, 'summarize.py', tmp_path / 'other', '--last', 1)
-    assert '| sumix | 1 | 3 | 60.00 (of 1) | 60.00 | - |' in capsys.readouterr().out
-    with pytest.raises(SystemExit, match=r'summarize\.py: error: .* has no logs'):
-        tool(monkeypatch, 'summarize.py', Path(__file__).parent)
