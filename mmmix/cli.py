@@ -148,6 +148,7 @@ def build_runner(config: Config) -> Runner:
         Runner: MMEngine's runner, or the ``runner_type`` that the config asks for.
     """
     allow_checkpoint_types()
+    refuse_to_resume(config)
     if config.get('launcher') == 'pytorch' and get_device() == 'cpu':
         # MMEngine picks a GPU per rank before it looks at the backend.
         if not torch.distributed.is_initialized():
@@ -156,11 +157,28 @@ def build_runner(config: Config) -> Runner:
     return RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
 
 
+def refuse_to_resume(config: Config) -> None:
+    """End the program where MMEngine itself cannot resume.
+
+    Its FSDPStrategy hands arguments to PyTorch in an order that changed in PyTorch 2.1.
+
+    Args:
+        config (Config): The complete config.
+    """
+    if config.get('resume') and (config.get('strategy') or {}).get('type') == 'FSDPStrategy':
+        fail(
+            "MMEngine's FSDPStrategy cannot load the state of an optimizer with PyTorch 2.1 or newer: begin a run with "
+            '`load_from` of the checkpoint, or train with DDPStrategy'
+        )
+
+
 def _wrap_without_gpu(config: Config) -> None:
     """Let the wrapper of the model ask for no GPU; ``FlexibleRunner`` has it from its strategy."""
     flexible = 'runner_type' in config and issubclass(RUNNERS.get(config.runner_type), FlexibleRunner)
     owner = config.setdefault('strategy', ConfigDict(type='DDPStrategy')) if flexible else config
     key = 'model_wrapper' if flexible else 'model_wrapper_cfg'
+    if flexible and owner.type != 'DDPStrategy':
+        return
     owner[key] = {
         'type': 'MMDistributedDataParallel',
         'broadcast_buffers': False,

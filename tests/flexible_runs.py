@@ -19,7 +19,7 @@ from mmmix.engine.checkpoint_files import newest_whole
 NUMBERS = itertools.count()
 
 
-def settings(work_dir: Path, strategy: str, count: int = 24, **changes: Any) -> dict:
+def settings(work_dir: Path, strategy: str | dict, count: int = 24, **changes: Any) -> dict:
     """All three systems on so many images for three epochs: CutMix that spares what a gradient shows."""
     keep = dict(type='mmmix.SelectiveCut', guide=dict(type='mmmix.InputGradient'))
     made = config(
@@ -29,7 +29,7 @@ def settings(work_dir: Path, strategy: str, count: int = 24, **changes: Any) -> 
         default_hooks=dict(checkpoint=dict(type='mmmix.SafeCheckpointHook', interval=1, max_keep_ckpts=2)),
         randomness=dict(seed=0, diff_rank_seed=True),
         runner_type='FlexibleRunner',
-        strategy=dict(type=strategy),
+        strategy=dict(type=strategy) if isinstance(strategy, str) else strategy,
         env_cfg=dict(dist_cfg=dict(backend='gloo')),
     )
     made['model']['head'] = dict(type='mmmix.SUMixHead', num_classes=10, in_channels=32)
@@ -80,11 +80,18 @@ def ended(runner: Any) -> dict:
     )
 
 
+#: Strategies as a config has them; FSDP asks for a GPU unless it is told where to compute.
+STRATEGIES = dict(
+    ddp=dict(type='DDPStrategy'),
+    fsdp=dict(type='FSDPStrategy', state_dict_cfg='full', model_wrapper=dict(device_id='cpu')),
+)
+
+
 def main() -> None:
     """Train 25 images, an odd number; a run that goes on begins with the newest checkpoint of the work dir."""
-    work_dir, mode = Path(sys.argv[1]), sys.argv[2]
+    work_dir, strategy, mode = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     torch.set_num_threads(1)
-    made = settings(work_dir, 'DDPStrategy', 25, launcher='pytorch')
+    made = settings(work_dir, STRATEGIES[strategy], 25, launcher='pytorch')
     if mode == 'goes on':
         made.update(resume=True, load_from=newest_whole(work_dir)[0])
     runner, seen = trained(made, *([Dies()] if mode == 'dies' else []))

@@ -167,7 +167,7 @@ def refuse_parts(teacher: nn.Module, model: nn.Module) -> None:
     Raises:
         RuntimeError: If some of them are.
     """
-    if in_groups(model) or in_parts([*teacher.parameters(), *model.parameters()]) or not [*teacher.parameters()]:
+    if in_groups(model) or in_parts([*teacher.parameters(), *model.parameters()]):
         raise RuntimeError(
             'A teacher follows the network parameter by parameter, and FSDP and the third stage of DeepSpeed cut these '
             'into parts: train AutoMix and its kin under DDP.'

@@ -9,7 +9,7 @@ from ..ops.devices import without_autocast
 from ..ops.merging import merge, merge_targets
 from .attention import author, divisor, network_of, split
 from .modules import extra_tokens, input_at, token_grid
-from .sharding import in_groups
+from .sharding import in_groups, of_kind
 
 
 def check_mergeable(model: Any) -> nn.Module:
@@ -48,12 +48,12 @@ def merged_attention(model: Any, images: Tensor, share: float) -> Tensor:
     Raises:
         RuntimeError: If parameters are sharded: blocks are taken apart here, and put theirs together as a whole.
     """
-    network: Any = check_mergeable(model)
-    if in_groups(model):
+    if in_groups(model) or of_kind(model, 'FullyShardedDataParallel'):
         raise RuntimeError(
-            'Tokens are merged inside of the blocks, where `fully_shard` leaves parameters in parts: use '
+            'Tokens are merged inside of the blocks, where FSDP leaves parameters in parts: use '
             "dict(type='mmmix.Attention'), or train under DDP."
         )
+    network: Any = check_mergeable(model)
     (tokens,) = input_at(model, network.layers[0], images)
     extra, rows, columns = token_grid(tokens.shape[1], *images.shape[-2:], extra_tokens(network))
     patches, last = rows * columns, len(network.layers) - 1

@@ -17,8 +17,18 @@ def in_groups(model: nn.Module) -> list[Any]:
     Args:
         model (nn.Module): The network.
     """
+    return of_kind(model, 'FSDPModule')
+
+
+def of_kind(model: nn.Module, name: str) -> list[Any]:
+    """The modules of a network that are of a class of PyTorch's FSDP, the network itself included.
+
+    Args:
+        model (nn.Module): The network.
+        name (str): Of the class.
+    """
     # Who shards has imported it; nobody else should have to.
-    kind = getattr(sys.modules.get('torch.distributed.fsdp'), 'FSDPModule', ())
+    kind = getattr(sys.modules.get('torch.distributed.fsdp'), name, ())
     return [module for module in model.modules() if isinstance(module, kind)]
 
 
@@ -49,7 +59,22 @@ def kept_together(model: nn.Module) -> Iterator[None]:
 
     Args:
         model (nn.Module): The network.
+
+    Raises:
+        RuntimeError: If modules inside the network are wrapped by FSDP 1, which then does not add up the gradients of
+            the ranks, or if DeepSpeed's third stage has it, with which this was never tried.
     """
+    wrapped = of_kind(model, 'FullyShardedDataParallel')
+    if wrapped and wrapped[0] is not model:
+        raise RuntimeError(
+            'A gradient by the images within a step spoils the gradients of parameters that FSDP wrapped module by '
+            'module: leave out its `auto_wrap_policy`, shard by `fully_shard`, or take a guide without gradients.'
+        )
+    if any(hasattr(parameter, 'ds_id') for parameter in model.parameters()):
+        raise RuntimeError(
+            'A gradient by the images within a step was never tried with the third stage of DeepSpeed: take the second '
+            'or a guide without gradients.'
+        )
     groups = in_groups(model)
     for module in groups:
         module.set_reshard_after_backward(False, recurse=False)

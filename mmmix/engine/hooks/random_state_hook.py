@@ -15,7 +15,13 @@ from ...registry import HOOKS
 from ..random_states import RandomState
 from ..seeded_loading import SeededLoading
 from .model_of import unwrapped
-from .saving import come_before_saving, may_save_after_validation, saves_after_epoch, saves_after_iteration
+from .saving import (
+    come_before_saving,
+    may_save_after_validation,
+    saves_after_epoch,
+    saves_after_iteration,
+    warn_if_not_saved,
+)
 
 #: Under this key checkpoints hold it.
 KEY = 'random_state'
@@ -80,6 +86,7 @@ class RandomStateHook(Hook):
         if isinstance(runner._train_loop, (dict, type(None))):
             return  # a test or a validation: nothing is trained
         come_before_saving(self, runner, 'gather the states of all ranks')
+        warn_if_not_saved(self, runner, 'random states')
         self._state = self._gathered = None
         seed = torch.tensor(runner.seed)
         dist.broadcast(seed)  # with `diff_rank_seed` each rank has its own

@@ -17,7 +17,7 @@ from ..sample_identity import identify_samples
 from ..sampling import iterations_per_pass
 from ..training_scan import find_test_pipeline, look
 from .model_of import model_of
-from .saving import come_before_saving, saves_after_iteration
+from .saving import come_before_saving, saves_after_iteration, warn_if_not_saved
 
 
 class SampleMemoryHook(Hook):
@@ -95,6 +95,7 @@ class SampleMemoryHook(Hook):
             return  # a test or a validation: nothing is trained
         model = self._model(runner)
         come_before_saving(self, runner, 'finish its table')
+        warn_if_not_saved(self, runner, self.remembers)
         if self.scan_interval:
             built = [getattr(loop, 'dataloader', None) for loop in (runner._val_loop, runner._test_loop)]
             self._pipeline = find_test_pipeline(runner.cfg, *built)

@@ -70,3 +70,23 @@ def may_save_after_validation(runner: Any) -> bool:
         runner (Runner): The run.
     """
     return any(hook.save_best for hook in checkpoint_hooks(runner))
+
+
+#: Strategies of MMEngine's ``FlexibleRunner`` that ask no hook when they save or resume.
+SILENT = ('DeepSpeedStrategy', 'ColossalAIStrategy')
+
+
+def warn_if_not_saved(hook: Hook, runner: Any, what: str) -> None:
+    """Say that checkpoints will not hold what a hook puts into them, where that is so.
+
+    Args:
+        hook (Hook): Who fills checkpoints.
+        runner (Runner): The run.
+        what (str): What it puts there, for the warning.
+    """
+    kinds = [kind.__name__ for kind in type(getattr(runner, 'strategy', None)).__mro__]
+    silent = next((name for name in SILENT if name in kinds), None)
+    if silent is not None:
+        runner.logger.warning(
+            f'{silent} asks no hook when it saves, so {type(hook).__name__} saves no {what} for a resumed run.'
+        )
