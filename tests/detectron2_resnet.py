@@ -46,8 +46,7 @@ class Detectron2ResNet(nn.Module):
         super().__init__()
         settings = {key.split('.')[-1]: value for key, value in settings.items()}
         layers = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}[settings['DEPTH']]
-        self.stem = nn.Module()
-        self.stem.conv1 = NormedConv(3, 64, 7, 2)
+        self.stem = nn.ModuleDict(dict(conv1=NormedConv(3, 64, 7, 2)))
         given, width = 64, settings['RES2_OUT_CHANNELS']
         middle = settings['NUM_GROUPS'] * settings['WIDTH_PER_GROUP']
         for i, count in enumerate(layers):
@@ -60,7 +59,7 @@ class Detectron2ResNet(nn.Module):
             width, middle = 2 * width, 2 * middle
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        maps = [nn.functional.max_pool2d(self.stem.conv1(images).relu(), 3, 2, 1)]
-        for stage in (self.res2, self.res3, self.res4, self.res5):
-            maps.append(stage(maps[-1]))
+        maps = [nn.functional.max_pool2d(self.stem['conv1'](images).relu(), 3, 2, 1)]
+        for i in range(2, 6):
+            maps.append(self.get_submodule(f'res{i}')(maps[-1]))
         return maps[1:]

@@ -104,9 +104,15 @@ def about_export(exported: Export, file: str) -> dict[str, Any]:
         file (str): What the file is called.
     """
     head = 'written' if exported.classes is not None else f'left out: {exported.counterpart.why_no_head}'
-    pixels = dict(channels=exported.pixels.order, range=f'0..{exported.pixels.scale}')
-    pixels |= dict(mean=list(exported.pixels.mean), std=list(exported.pixels.std))
-    pixels |= dict(known_by=exported.pixels.source, first_convolution_flipped=exported.flipped)
+    wanted = exported.pixels
+    pixels = dict(
+        channels=wanted.order,
+        range=f'0..{wanted.scale}',
+        mean=list(wanted.mean),
+        std=list(wanted.std),
+        known_by=wanted.source,
+        first_convolution_flipped=exported.flipped,
+    )
     return dict(
         to=exported.to, weights=exported.weights, head=head, preprocessing=pixels, lines=lines_of(exported, file)
     )

@@ -67,7 +67,8 @@ def widening(backbone: Any) -> int:
 
 def epsilons(backbone: nn.Module, *kinds: type) -> set[float]:
     """The ``eps`` of all norms of these kinds."""
-    return {module.eps for module in backbone.modules() if isinstance(module, kinds)}
+    norms: list[Any] = [module for module in backbone.modules() if isinstance(module, kinds)]
+    return {norm.eps for norm in norms}
 
 
 def needs(target: str, kind: str) -> Callable[[bool, str], None]:

@@ -97,7 +97,9 @@ def mmdet_counterpart(model: Any) -> Counterpart:
     )
     if kind == 'ResNeXt':
         settings.update(groups=backbone.groups, base_width=backbone.width_per_group)
-    defaults = dict(deep_stem=False, avg_down=False, in_channels=3, stem_channels=64, base_channels=64, num_stages=4)
+    defaults: dict[str, Any] = dict(
+        deep_stem=False, avg_down=False, in_channels=3, stem_channels=64, base_channels=64, num_stages=4
+    )
     defaults.update(strides=(1, 2, 2, 2), dilations=(1, 1, 1, 1))
     settings = {name: value for name, value in settings.items() if name not in defaults or value != defaults[name]}
     rules = names.MMDET_DEEP_STEM if backbone.deep_stem else ()

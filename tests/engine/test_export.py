@@ -38,7 +38,9 @@ def config(
     backbone: dict, channels: int = 512, head: str = 'LinearClsHead', pools: bool = True, to_rgb: bool = True
 ) -> Config:
     """A classifier of five classes that reads files."""
-    model = dict(type='ImageClassifier', backbone=backbone, head=dict(type=head, num_classes=5, in_channels=channels))
+    model: dict[str, Any] = dict(
+        type='ImageClassifier', backbone=backbone, head=dict(type=head, num_classes=5, in_channels=channels)
+    )
     model['neck'] = dict(type='GlobalAveragePooling') if pools else None
     dataset = dict(type='ImageNet', pipeline=[dict(type='LoadImageFromFile')])
     loader = dict(test_dataloader=dict(dataset=dataset), default_scope='mmpretrain')
@@ -300,6 +302,10 @@ def test_a_teacher_is_exported_where_inference_would_use_it(shown: bool) -> None
     found = export(plain, settings, 'torchvision', whose)
     assert not torch.equal(student, followed) and ('the teacher of automix' in whose) == shown
     assert torch.equal(found.state['conv1.weight'], followed if shown else student)
+    plain_state = {key: value for key, value in state.items() if not key.startswith('learned.')}
+    assert load_weights(plain, dict(state_dict=plain_state)) == 'the network'
+    # EMAHook saves the average in front, too.
+    assert 'EMAHook' in load_weights(plain, dict(state_dict=plain_state, ema_state_dict={}))
 
 
 @pytest.fixture
