@@ -19,6 +19,11 @@ def config_in(checkpoint: dict) -> Config:
 
     Raises:
         ExportError: If there is none, or it holds more than values.
+
+    Example:
+        >>> from mmmix.engine.checkpoint_config import config_in
+        >>> config_in(dict(meta=dict(cfg="model = dict(type='ImageClassifier')"))).model.type
+        'ImageClassifier'
     """
     text = checkpoint.get('meta', {}).get('cfg') if isinstance(checkpoint.get('meta'), dict) else None
     if not isinstance(text, str):

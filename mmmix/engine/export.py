@@ -39,6 +39,11 @@ class Pixels:
         std: Their standard deviations.
         scale: The largest value of a pixel, 1 or 255.
         source: How the order is known.
+
+    Example:
+        >>> from mmmix.engine.export import Pixels
+        >>> Pixels('BGR', (102.0, 51.0, 0.0), (51.0, 51.0, 25.5), 255, '').as_unit_rgb().mean
+        (0.0, 0.2, 0.4)
     """
 
     order: str
@@ -66,6 +71,7 @@ class Export:
         classes: How many it tells apart; None without a head.
         flipped: Whether the first convolution was turned from BGR to RGB.
         weights: Whose they are.
+        backbone: The config of the backbone, for lines that build it.
     """
 
     to: str
@@ -120,8 +126,21 @@ def export(model: Any, config: Config, to: str, weights: str = 'the network') ->
         to (str): ``'torchvision'``, ``'mmdet'``, ``'detectron2'`` or ``'timm'``.
         weights (str): Whose weights they are, for the record. Defaults to ``'the network'``.
 
+    Returns:
+        Export: The weights, and what the other package must know of them.
+
     Raises:
         ExportError: If the package has no counterpart of the network.
+
+    Example:
+        >>> from mmengine.config import Config
+        >>> from mmpretrain.models import ImageClassifier
+        >>> from mmmix.engine.export import export
+        >>> backbone = dict(type='ResNet', depth=18)
+        >>> model = ImageClassifier(backbone=backbone)
+        >>> found = export(model, Config(dict(model=dict(backbone=backbone))), 'detectron2')
+        >>> 'res5.1.conv2.norm.weight' in found.state
+        True
     """
     if not isinstance(getattr(model, 'backbone', None), nn.Module):
         raise ExportError(f'{type(model).__name__} has no backbone to export: name the checkpoint of a classifier.')
