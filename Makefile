@@ -11,7 +11,7 @@ PLAIN := configs/quickstart/resnet_few_none.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help quickstart test test-slow lint format docs mutants bench clean
+.PHONY: help quickstart test test-slow lint format docs pictures mutants bench clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ docs: $(VENV)/.mmmix-docs  ## Build the site of all pages, docs/_build/html/inde
 	$(BIN)/python -m sphinx --builder html --conf-dir docs --doctree-dir docs/_build/doctrees \
 		--fail-on-warning --keep-going --quiet . docs/_build/html
 	@echo 'The first page is docs/_build/html/index.html.'
+
+pictures: $(VENV)/.mmmix-docs  ## Draw the pictures of the README and of the site (minutes)
+	$(BIN)/python tools/draw_pictures.py
 
 mutants: $(VENV)/.mmmix-dev  ## Put small faults into the package, count those that the tests find (hours)
 	$(BIN)/python tests/mutants.py

@@ -57,7 +57,7 @@ OPENMMLAB = ['mmengine>=0.10.7,<0.11', 'mmcv-lite>=2.2,<2.3', 'mmpretrain>=1.2,<
 SCIPY = ['scipy>=1.10']
 CAM = ['grad-cam>=1.5.4']
 QUICKSTART = ['matplotlib>=3.7', 'scikit-learn>=1.3']
-DOCS = ['furo>=2025.7', 'myst-parser>=4', 'sphinx>=8,<10']
+DOCS = ['furo>=2025.7', 'myst-parser>=4', 'scikit-image>=0.22', 'sphinx>=8,<10']
 TESTS = [*QUICKSTART, *CAM, *SCIPY, 'pytest>=8', 'setuptools>=70.1']
 DEV = [*TESTS, 'coverage>=7.10', 'import-linter>=2.5,<3', 'mypy>=2.4,<3', 'ruff>=0.17,<0.18']
 

@@ -366,9 +366,7 @@ def test_cam_tool(trained, monkeypatch, capsys):
         monkeypatch, 'visualize_cam.py', 'tiny.py', 'tiny.pth', '0.png', '1.png', '2.png', '--against', 'tiny.py',
         'tiny.pth', '--output', 'cam.png')  # fmt: skip
     said = capsys.readouterr()
-    assert 'Maps: cam.png' in said.out
-    told = [line.split(',')[0] for line in said.err.splitlines() if line.endswith(' left')]
-    assert told == [f'Map of all images {i} of 4' for i in (1, 2, 3, 4)]
+    assert 'Maps: cam.png' in said.out and 'Map of all images 4 of 4, about 0:00 left' in said.err
     assert Path('cam.png').stat().st_size > 0
     with pytest.raises(SystemExit, match='mixing takes two images'):
         tool(monkeypatch, 'visualize_cam.py', 'tiny.py', 'tiny.pth', '0.png')
