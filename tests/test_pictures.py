@@ -78,7 +78,7 @@ def test_every_method_of_the_gallery_mixes(monkeypatch: pytest.MonkeyPatch) -> N
     model.hard_table.update(range(8), torch.ones(8))
     model.hard_table.refresh()
     hard = torch.rand(2, 3, 64, 64), torch.eye(5)[[1, 1]], [3, 4]
-    monkeypatch.setattr(gallery, 'DRAWS', 12)
+    monkeypatch.setattr(gallery, 'DRAWS', 24)
     for name, (mixer, _) in rows.items():
         mixer.bind(model)
         if type(mixer.partners).__name__ == 'HardPool':
