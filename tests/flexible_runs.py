@@ -84,6 +84,7 @@ def ended(runner: Any) -> dict:
 STRATEGIES = dict(
     ddp=dict(type='DDPStrategy'),
     fsdp=dict(type='FSDPStrategy', state_dict_cfg='full', model_wrapper=dict(device_id='cpu')),
+    parts=dict(type='FSDPStrategy', state_dict_cfg='local', model_wrapper=dict(device_id='cpu')),
 )
 
 
@@ -96,6 +97,10 @@ def main() -> None:
         made.update(resume=True, load_from=newest_whole(work_dir)[0])
     runner, seen = trained(made, *([Dies()] if mode == 'dies' else []))
     told = dict(seen=seen, wrapper=type(runner.model).__name__, **ended(runner))
+    part = work_dir / 'epoch_3.pth' / f'rank{dist.get_rank()}.pth'
+    if part.is_file():  # only where there are ranks can a part be read
+        saved = torch.load(part, weights_only=False)
+        told['saved'] = {name: saved[name] for name in ('hard_samples', 'random_state')}
     torch.save(told, work_dir / f'rank{dist.get_rank()}.pt')
 
 

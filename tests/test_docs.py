@@ -1,6 +1,7 @@
 """What the pages say about configs is true: each one that they show builds."""
 
 import ast
+import json
 import re
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from types import ModuleType
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
+from mmengine.registry import RUNNERS, STRATEGIES, init_default_scope
 from mmpretrain.registry import BATCH_AUGMENTS, HOOKS, MODELS
 from mmpretrain.structures import DataSample
 
@@ -101,3 +102,38 @@ def test_the_site_has_every_page_and_every_room() -> None:
     rooms = {path.stem for path in (DOCS / 'api').glob('*.md')}
     assert rooms == {*mmmix._ROOMS, *mmmix._HOSTED}
     assert all(f'automodule:: mmmix.{room}\n' in (DOCS / 'api' / f'{room}.md').read_text() for room in rooms)
+
+
+RANKS = (DOCS / 'many_ranks.md').read_text(encoding='utf-8')
+
+
+def test_costs_of_many_ranks_are_those_of_the_benchmark() -> None:
+    found = json.loads((DOCS.parent / 'benchmarks' / 'scale.json').read_text(encoding='utf-8'))
+    shown = RANKS.split('<!-- scale: begin -->\n')[1].split('<!-- scale: end -->')[0].splitlines()
+    expected = [
+        f'| {name} | {epoch["ranks"]} | {found["steps"][name]["milliseconds"]:.2f} | 2 | {epoch["sends"] / 1e6:.2f} '
+        f'| {epoch["receives"] / 1e6:.0f} | {epoch["milliseconds"]:.0f} |'
+        for name, epochs in found['epochs'].items()
+        for epoch in epochs
+        if epoch['ranks'] <= 64
+    ]
+    assert shown[2:] == expected and len(expected) == 4
+
+
+@pytest.mark.parametrize('block', python_of(RANKS), ids=['runner', 'strategy'])
+def test_a_config_of_many_ranks_builds(block: str, tmp_path: Path) -> None:
+    path = tmp_path / 'config.py'
+    path.write_text(block, encoding='utf-8')
+    config = Config.fromfile(path)
+    init_default_scope('mmpretrain')
+    config.model.backbone.depth, config.model.head.in_channels = 18, 512
+    assert MODELS.build(config.model).data_preprocessor.batch_augments is not None
+    for hook in [*config.get('custom_hooks', []), config.default_hooks.checkpoint]:
+        HOOKS.build(hook)
+    if 'runner_type' in config:
+        assert RUNNERS.get(config.runner_type) and STRATEGIES.get(config.strategy.type)
+
+
+def test_many_ranks_names_tests_that_exist() -> None:
+    named = re.findall(r'`(tests/[\w/]+\.py)`', RANKS)
+    assert len(named) == 4 and all((DOCS.parent / name).is_file() for name in named)

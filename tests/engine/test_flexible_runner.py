@@ -94,6 +94,20 @@ def test_fsdp_trains_and_saves_what_ddp_does(tmp_path: Path) -> None:
         torch.testing.assert_close(saved['state_dict'][name.removeprefix('module.')], value, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.slow
+def test_fsdp_saves_the_part_of_each_rank(tmp_path: Path) -> None:
+    done = launched('flexible_runs.py', tmp_path, 'parts', 'whole')
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert (tmp_path / 'last_checkpoint').read_text() == str(tmp_path / 'epoch_3.pth')
+    assert not list(tmp_path.glob('.*writing'))
+    parts = [rank['saved'] for rank in ranks_of(tmp_path)]
+    states = [part['random_state']['ranks'] for part in parts]
+    assert [state is None for state in states[0]] == [False, False], 'the first rank has those of all'
+    assert [state is None for state in states[1]] == [True, False], 'the other one has its own'
+    assert torch.equal(states[0][1]['generators']['torch'], states[1][1]['generators']['torch'])
+    assert all(torch.equal(value, parts[1]['hard_samples'][name]) for name, value in parts[0]['hard_samples'].items())
+
+
 def test_a_resume_that_mmengine_cannot_do_is_refused(tmp_path: Path) -> None:
     made = settings(tmp_path, dict(type='FSDPStrategy'), resume=True, load_from='epoch_2.pth')
     with pytest.raises(SystemExit, match='FSDPStrategy cannot load the state of an optimizer') as refused:

@@ -126,6 +126,7 @@ class WholeSaves:
         barrier()
         if is_main_process():
             publish(Path(out_dir, filename))
+        barrier()  # whoever looks for it now finds it, on any rank
 
     def __getattr__(self, name: str) -> Any:
         """The runner's."""
