@@ -5,6 +5,7 @@ OpenMMLab before the arguments are read and found good: help is quick, and works
 """
 
 import io
+import os
 import re
 import sys
 import warnings
@@ -57,7 +58,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         commands.add_parser(name, help=line, add_help=False)
     # The first argument is a command or a flag of `mmmix` itself.
     command = parser.parse_args(argv[:1]).command
-    run(command, argv[1:], program=f'mmmix {command}')
+    try:
+        run(command, argv[1:], program=f'mmmix {command}')
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read it has enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 def run(command: str, argv: Sequence[str] | None = None, program: str | None = None) -> None:

@@ -106,7 +106,10 @@ def _of_families(here: Environment) -> Iterator[tuple[str, str]]:
         for name in here.carriers(module):
             found = here.version(name) or ''
             if not here.has(module):
-                yield f'{name} {found} is installed, but `{module}` is not there', f'{install} --force-reinstall'
+                yield (
+                    f'{name} {found} is installed, but `{module}` is not there',
+                    f'pip install --force-reinstall --no-deps {name}=={found}',
+                )
             elif not first <= numbers(found) < beyond:
                 yield f'mmmix was not tried with {name} {found}', f'pip install "{name}{bounds(first, beyond)}"'
 
