@@ -81,7 +81,7 @@ def ended(runner: Any) -> dict:
 
 
 #: Strategies as a config has them; FSDP asks for a GPU unless it is told where to compute.
-STRATEGIES = dict(
+STRATEGIES: dict[str, dict[str, Any]] = dict(
     ddp=dict(type='DDPStrategy'),
     fsdp=dict(type='FSDPStrategy', state_dict_cfg='full', model_wrapper=dict(device_id='cpu')),
     parts=dict(type='FSDPStrategy', state_dict_cfg='local', model_wrapper=dict(device_id='cpu')),

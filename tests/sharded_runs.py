@@ -24,6 +24,7 @@ from torch.distributed.fsdp.wrap import CustomPolicy
 from torch.nn.parallel import DistributedDataParallel
 
 STEPS = 2
+IN_TRAIN_MODE = dict(type='mmmix.SUMixHead', num_classes=5, in_channels=64, clean_pass='train')
 PLAIN = dict(type='mmmix.CutMix', alpha=1.0)
 
 
@@ -38,7 +39,7 @@ CASES: dict[str, tuple[dict, dict]] = {
     'class activation': (RESNET, cut_by('ClassActivation')),
     'attention': (DEIT, cut_by('Attention')),
     'sumix detached': (SUMIX, PLAIN),
-    'sumix train': ({**SUMIX, 'head': {**SUMIX['head'], 'clean_pass': 'train'}}, PLAIN),
+    'sumix train': ({**RESNET, 'head': IN_TRAIN_MODE}, PLAIN),
     'sumix and a guide': (SUMIX, GUIDED),
     'puzzlemix': (RESNET, dict(type='mmmix.PuzzleMix')),
     'features': (RESNET, dict(type='mmmix.ManifoldMix', at=['backbone.layer2'])),

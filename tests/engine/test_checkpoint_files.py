@@ -170,13 +170,20 @@ def test_a_folder_takes_the_place_of_an_older_one(tmp_path: Path, monkeypatch) -
     for folder, content in ((target, b'old'), (writing / 'deep', b'new')):
         folder.mkdir(parents=True)
         (folder / 'rank0.pth').write_bytes(content)
-    synced, there = [], []
-    fsync = os.fsync
-    monkeypatch.setattr(
-        os, 'fsync', lambda number: (synced.append(os.readlink(f'/proc/self/fd/{number}')), fsync(number))
-    )
-    replace = os.replace
-    monkeypatch.setattr(os, 'replace', lambda *pair: (there.append(list(synced)), replace(*pair)))
+    synced: list[str] = []
+    there: list[list[str]] = []
+    fsync, replace = os.fsync, os.replace
+
+    def syncing(number: int) -> None:
+        synced.append(os.readlink(f'/proc/self/fd/{number}'))
+        fsync(number)
+
+    def moving(source: Path, destination: Path) -> None:
+        there.append(list(synced))
+        replace(source, destination)
+
+    monkeypatch.setattr(os, 'fsync', syncing)
+    monkeypatch.setattr(os, 'replace', moving)
     checkpoint_files.publish(target)
     assert (target / 'deep' / 'rank0.pth').read_bytes() == b'new' and not writing.exists()
     assert [path.name for path in target.iterdir()] == ['deep']

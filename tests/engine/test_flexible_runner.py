@@ -33,7 +33,7 @@ def test_one_process_trains_what_runner_trains_and_resumes(tmp_path: Path) -> No
     assert sorted(path.name for path in (tmp_path / 'a').glob('*epoch*')) == ['epoch_2.pth', 'epoch_3.pth']
     assert int((ended(whole)['pool']['sample_idx'] >= 0).sum()) > 2, 'the pool holds somebody'
 
-    going_on = dict(resume=True, load_from=str(tmp_path / 'a' / 'epoch_2.pth'))
+    going_on: dict[str, Any] = dict(resume=True, load_from=str(tmp_path / 'a' / 'epoch_2.pth'))
     resumed, again = trained(settings(tmp_path / 'b', 'SingleDeviceStrategy', **going_on))
     assert again == seen[6:]
     assert not differences(ended(whole), ended(resumed))
