@@ -10,6 +10,10 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 
+#: Where the repository can be read, such as ``https://github.com/OWNER/mmmix``. It has no public address yet: until
+#: this line has one, an index shows the text of the README, without its pictures and its links into the repository.
+URL: str | None = None
+
 #: What OpenMMLab looks for in ``<package>/.mim``: ``mmmix::quickstart/...`` in a config, ``mim train mmmix ...``.
 MIM = ('configs', 'tools', 'model-index.yml')
 
@@ -47,7 +51,37 @@ def version() -> str:
 def readme() -> str:
     """Read the long description; a checkout that is still without one builds as well."""
     path = ROOT / 'README.md'
-    return path.read_text(encoding='utf-8') if path.exists() else ''
+    return described(path.read_text(encoding='utf-8'), URL) if path.exists() else ''
+
+
+def described(text: str, url: str | None) -> str:
+    """A page of the repository as it is read elsewhere: links to files lead to those of this version.
+
+    Args:
+        text (str): Markdown.
+        url (str, optional): Where the repository is; None for nowhere: links become their words, pictures are named.
+    """
+
+    def elsewhere(match: re.Match) -> str:
+        picture, words, path = match.groups()
+        if re.match(r'#|[a-z]+:', path):
+            return match[0]
+        if url is None:
+            return f'(picture: {words})' if picture else words
+        return f'{picture}[{words}]({url}/{"raw" if picture else "blob"}/v{version()}/{path})'
+
+    # Every other part is a block of code.
+    parts = re.split(r'(^```.*?^```$)', text, flags=re.MULTILINE | re.DOTALL)
+    parts[::2] = [re.sub(r'(!?)\[([^\[\]]*)\]\(([^()\s]+)\)', elsewhere, part) for part in parts[::2]]
+    return ''.join(parts)
+
+
+def urls() -> dict[str, str]:
+    """What an index links to."""
+    named = {'mmpretrain': 'https://github.com/open-mmlab/mmpretrain'}
+    if URL is not None:
+        named |= {'Homepage': URL, 'Changelog': f'{URL}/blob/v{version()}/CHANGELOG.md', 'Issues': f'{URL}/issues'}
+    return named
 
 
 # mmpretrain imports torchvision and does not ask for it.
@@ -67,18 +101,22 @@ setup(
     description="Mixed-sample augmentation for OpenMMLab's mmpretrain and plain PyTorch: any mixer, partners, head",
     long_description=readme(),
     long_description_content_type='text/markdown',
+    author='The mmmix authors',
     license='Apache-2.0',
+    project_urls=urls(),
     keywords='computer vision, image classification, data augmentation, mixup, cutmix, openmmlab, mmpretrain',
     classifiers=[
         'Development Status :: 4 - Beta',
         'Intended Audience :: Science/Research',
         'Operating System :: OS Independent',
         'Programming Language :: Python :: 3',
+        'Programming Language :: Python :: 3 :: Only',
         'Programming Language :: Python :: 3.10',
         'Programming Language :: Python :: 3.11',
         'Programming Language :: Python :: 3.12',
         'Programming Language :: Python :: 3.13',
         'Topic :: Scientific/Engineering :: Artificial Intelligence',
+        'Topic :: Scientific/Engineering :: Image Recognition',
         'Typing :: Typed',
     ],
     packages=find_packages(include=['mmmix', 'mmmix.*']),
