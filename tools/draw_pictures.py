@@ -9,6 +9,7 @@ import inspect
 import json
 import sys
 from argparse import ArgumentParser
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,7 @@ def drawn_from() -> str:
 def draw() -> dict[str, Any]:
     """Train, draw both, and tell the numbers in the first one."""
     sys.path.insert(0, str(DOCS))
-    import first_picture
-    import gallery
-    import photographs as of
-
+    first_picture, gallery, of = (import_module(name) for name in ('first_picture', 'gallery', 'photographs'))
     model, table = of.trained()
     told = first_picture.draw(DOCS / PICTURES[0], model, table)
     images = of.batch(of.NAMES[:4], gallery.SIZE)[0]
