@@ -103,6 +103,11 @@ def test_bad_arguments_are_told() -> None:
         list(transfer(network(0), None, loader(), step=0.0))
 
 
+def test_preact_resnet_may_stride_in_its_first_stage() -> None:
+    (maps,) = PreActResNet_CIFAR(base_channels=8, strides=(2, 2, 2, 1))(torch.rand(1, 3, 32, 32))
+    assert maps.shape == (1, 64, 4, 4)
+
+
 def test_preact_resnet_has_its_size() -> None:
     net = PreActResNet_CIFAR()
     assert round((sum(p.numel() for p in net.parameters()) + 5130) / 1e6, 1) == 11.2

@@ -25,11 +25,12 @@ class WideBlock(Block):
         in_channels, stride = place.in_channels, place.stride
         self.norm1, self.conv1 = norm(norm_cfg, in_channels), conv3x3(in_channels, out_channels, stride)
         self.norm2, self.conv2 = norm(norm_cfg, out_channels), conv3x3(out_channels, out_channels)
-        self.shortcut = None if in_channels == out_channels else conv1x1(in_channels, out_channels, stride)
+        alike = in_channels == out_channels and stride == 1
+        self.shortcut = None if alike else conv1x1(in_channels, out_channels, stride)
         self.drop_rate = drop_rate
 
     def run(self, maps: Tensor) -> Tensor:
-        """Residual plus identity, or plus the projected activation where the width changes."""
+        """Residual plus identity, or plus the projected activation where width or resolution changes."""
         active = F.relu(self.norm1(maps))
         residual = F.relu(self.norm2(self.conv1(active)))
         residual = self.conv2(F.dropout(residual, self.drop_rate, self.training))
