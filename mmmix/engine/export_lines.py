@@ -64,7 +64,7 @@ def _mmdet(exported: Export, file: str) -> str:
     lines += [
         'model = dict(',
         f'    data_preprocessor=dict({values}),',
-        f'    backbone=dict(\n{words}        init_cfg={init}))',
+        f'    backbone=dict(\n{words}        init_cfg={init},\n    ),\n)',
     ]
     return '\n'.join(lines)
 
