@@ -1,5 +1,6 @@
 """OpenMMLab as the host of the rooms: what they ask of the framework around them."""
 
+import logging
 from typing import Any
 
 from mmengine.logging import MessageHub, print_log
@@ -42,3 +43,7 @@ class OpenMMLab(Host):
     def log(self, message: str) -> None:
         """A line in the log of MMEngine's runner; see :meth:`Host.log`."""
         print_log(message, logger='current')
+
+    def warn(self, message: str) -> None:
+        """A line in the log of MMEngine's runner, marked as a warning; see :meth:`Host.warn`."""
+        print_log(message, logger='current', level=logging.WARNING)

@@ -36,6 +36,10 @@ class Host:
         """A line in the log of the run."""
         logging.getLogger('mmmix').info(message)
 
+    def warn(self, message: str) -> None:
+        """A line that should be read, in the log of the run or, without one, on the console."""
+        logging.getLogger('mmmix').warning(message)
+
 
 @cache
 def host() -> Host:

@@ -91,6 +91,8 @@ class HardPool(Partners):
         self._clock = 0
         #: Whether the last admission spoilt images, on its way to the host; their slots, and the images themselves.
         self._spoilt: tuple[Arriving, Tensor, Tensor] | None = None
+        #: Whether it was said that there is no table.
+        self._warned = False
         #: The samples that the last batch got from the pool, on the host.
         self.drawn: Tensor = torch.zeros(0, dtype=torch.long)
 
@@ -108,9 +110,10 @@ class HardPool(Partners):
     def __call__(self, images: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Choose partners, from the pool with probability ``prob``; only those drawn enter the returned pool."""
         model = self.require_model()
-        if not hasattr(model, 'hard_table'):  # of MixClassifier it is None where nothing is to be remembered
-            raise RuntimeError(_NO_TABLE)
-        table = model.hard_table
+        table = getattr(model, 'hard_table', None)
+        if not hasattr(model, 'hard_table') and not self._warned:  # that of MixClassifier is None without a hook
+            self._warned = True
+            host().warn(f'{_NO_TABLE} Until then partners are a permutation of the batch.')
         n, device = len(images), images.device
         self.drawn = self.drawn[:0]
         self._mend()
