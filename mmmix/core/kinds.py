@@ -275,19 +275,19 @@ class Eraser(Filling, BoxMixer, abstract=True, first=('fill', 'prob', 'lam_mode'
         overwrite, (height, width) = self.may_overwrite(images), images.shape[-2:]
         box = clipped(self.boxes(images, share), height, width)
         mask = box_mask(box, height, width)
-        areas = (box[1] - box[0]) * (box[3] - box[2])
         if not isinstance(self.fill, str):
             fill = self.fill
             if worth_a_loop(images):
                 return paste_each(images, box, lambda i, y, x: fill, overwrite), mask
             return choose(mask, images, self.filling(images), images if overwrite else None), mask
-        noise = torch.randn(images.shape[1] * int(areas.sum())).to(images.dtype)
         if not worth_a_loop(images):
+            areas = (box[1] - box[0]) * (box[3] - box[2])
+            noise = torch.randn(images.shape[1] * int(areas.sum())).to(images.dtype)
             return (images if overwrite else images.clone()).masked_scatter_(mask.logical_not(), noise), mask
-        noises = noise.split((areas * images.shape[1]).tolist())
 
         def patch(i: int, y: slice, x: slice) -> Tensor:
-            return noises[i].view(-1, y.stop - y.start, x.stop - x.start)
+            # A patch at a time stays in the cache.
+            return torch.randn(images.shape[1], y.stop - y.start, x.stop - x.start).to(images.dtype)
 
         return paste_each(images, box, patch, overwrite), mask
 
