@@ -54,7 +54,8 @@ def run(args: Namespace) -> None:
         console.fail(f'--methods has no {", ".join(unknown)}: there are {", ".join(mixers.__all__)}')
     threads = args.threads or torch.get_num_threads()
     devices = args.devices or ['cpu', *(['cuda'] if torch.cuda.is_available() else [])]
-    runs = []
+    runs: list[dict] = []
+    output = Path(args.output)
     settings = list(product(devices, args.shapes or SHAPES, args.dtypes))
     progress = console.Progress(len(settings), 'Setting')
     for device, shape, dtype in settings:
@@ -69,9 +70,9 @@ def run(args: Namespace) -> None:
         runs.append(dict(device=device, shape=shape, dtype=dtype, layout=layout, results=found))
         for result in results:
             print(f'  {result}')
+        # After each of them: what was measured is not lost when the rest is stopped.
+        write_json(output, {**environment(), 'threads': threads, 'runs': runs})
         progress.step()
-    output = Path(args.output)
-    write_json(output, {**environment(), 'threads': threads, 'runs': runs})
     print(f'Wrote {output}')
     if args.table:
         renew(Path(args.table), as_markdown(runs), 'mixers')
