@@ -20,7 +20,7 @@ from small_data_arms import ARMS, arms_named
 from small_data_images import load_images
 from small_data_jobs import run_all
 from small_data_runs import train
-from small_data_tables import draw, first_table, page
+from small_data_tables import draw, first_table, page, renew_log
 from small_data_tuning import TRIED
 
 from mmmix.evaluation.frame import Results, environment
@@ -81,6 +81,8 @@ def main() -> None:
         draw(args.output.with_suffix('.png'), KNOWN, results.runs)
         if args.output == FOLDER / 'small_data.json':
             first_table(FOLDER.parent / 'README.md', results.runs, ARMS)
+        if args.tuning and args.output.parent == FOLDER:
+            renew_log(FOLDER / 'small_data_log.md', results.runs, KNOWN, args.output.stem)
 
 
 if __name__ == '__main__':

@@ -14,12 +14,14 @@ class Arm:
         augments: The mixer, or a list of them.
         head: What it changes in the head.
         hooks: Custom hooks.
+        idea: The hypothesis that it tests, where it was one of those that were tried.
     """
 
     base: str = ''
     augments: Any = None
     head: dict[str, Any] = field(default_factory=dict)
     hooks: tuple[dict[str, Any], ...] = ()
+    idea: str = ''
 
 
 CUTMIX: dict[str, Any] = dict(type='mmmix.CutMix', alpha=1.0)
@@ -77,6 +79,9 @@ ARMS: dict[str, Arm] = {
     # HardMix, against CutMix in half of the batches.
     'hardmix': Arm('cutmix-half', dict(type='mmmix.HardMix'), hooks=HARD),
     'hardpool': Arm('cutmix-half', {**HALF, 'partners': dict(type='mmmix.HardPool', prob=0.5)}, hooks=HARD),
+    'hardpool-flip': Arm(
+        'cutmix-half', {**HALF, 'partners': dict(type='mmmix.HardPool', prob=0.5, flip=0.5)}, hooks=HARD
+    ),
     # KeepAugment, against the cut that it spares.
     'keepcutout': Arm('cutout', {**CUTOUT, 'keep': spared('inside')}),
     'keepcutout-clipped': Arm('cutout', {**CUTOUT, 'keep': spared('clipped')}),

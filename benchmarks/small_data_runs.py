@@ -42,6 +42,14 @@ class InMemory(Dataset):
         return dict(inputs=index, data_samples=self.samples[index].clone())
 
 
+def rarest_classes(labels: Tensor, classes: int) -> Tensor | None:
+    """The third of the classes with the fewest images, ``(K // 3,)``; None where no class has twice another's."""
+    counts = labels.bincount(minlength=classes)
+    if classes < 3 or counts.max() < 2 * counts.min():
+        return None
+    return counts.argsort(stable=True)[: classes // 3]
+
+
 def logits_of(model: Any, images: Tensor, bfloat16: bool) -> Tensor:
     """What the network says of images as they are, ``(N, K)``."""
     model.eval()
@@ -58,8 +66,12 @@ class Score(Hook):
         self.images = images
         self.first = first
         self.bfloat16 = bfloat16
+        rare = rarest_classes(images.train_labels, images.classes)
+        self._rows = None if rare is None else torch.isin(images.test_labels, rare)
         #: Top-1 in percent, negative log-likelihood and calibration error in percent, after each epoch.
         self.found: list[tuple[float, float, float]] = []
+        #: Top-1 in percent on the rarest third of the classes, after each epoch; empty where classes are alike.
+        self.rare: list[float] = []
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Rate the network."""
@@ -67,7 +79,10 @@ class Score(Hook):
             return
         logits = logits_of(runner.model, self.images.test, self.bfloat16)
         labels = self.images.test_labels
-        right = float((logits.argmax(1) == labels).float().mean())
+        hits = (logits.argmax(1) == labels).float()
+        right = float(hits.mean())
+        if self._rows is not None:
+            self.rare.append(100 * float(hits[self._rows].mean()))
         error = float(expected_calibration_error(logits.softmax(1), labels))
         self.found.append((100 * right, float(F.cross_entropy(logits, labels)), error))
 
@@ -81,19 +96,22 @@ class Trained:
         predicted: ``(N,)`` classes of the training images, as the network sees them in the end.
         hardness: ``(N,)`` of the training images, by ``HardSampleHook``; None without it.
         seconds_a_step: CPU seconds.
+        rare: Top-1 in percent on the rarest third of the classes, after each of these epochs; empty where classes have
+            about as many images.
     """
 
     scores: list[tuple[float, float, float]]
     predicted: Tensor
     hardness: Tensor | None
     seconds_a_step: float
+    rare: Sequence[float] = ()
 
     def summary(self) -> dict[str, float]:
-        """Medians over the last epochs: ``top1`` in percent, ``nll`` and ``ece``; and ``seconds_a_step``."""
+        """Medians over the last epochs: ``top1`` in percent, ``nll``, ``ece``, and ``rare``, see there."""
         top1, nll, ece = (float(torch.tensor(column).median()) for column in zip(*self.scores[-LAST:], strict=True))
-        return dict(
-            top1=round(top1, 3), nll=round(nll, 4), ece=round(ece, 4), seconds_a_step=round(self.seconds_a_step, 5)
-        )
+        rare = dict(rare=round(float(torch.tensor(self.rare[-LAST:]).median()), 3)) if self.rare else {}
+        cost = round(self.seconds_a_step, 5)
+        return dict(top1=round(top1, 3), nll=round(nll, 4), ece=round(ece, 4), **rare, seconds_a_step=cost)
 
 
 @dataclass(frozen=True)
@@ -195,7 +213,7 @@ def train(arm: Arm, images: Images, seed: int, epochs: int, rated: int = LAST, r
         seconds = now() - start
     tables = [hook.table for hook in runner.hooks if isinstance(hook, HardSampleHook)]
     predicted = logits_of(runner.model, images.train, regime.bfloat16).argmax(1)
-    return Trained(score.found, predicted, tables[0].hardness() if tables else None, seconds / steps)
+    return Trained(score.found, predicted, tables[0].hardness() if tables else None, seconds / steps, score.rare)
 
 
 def runner_of(

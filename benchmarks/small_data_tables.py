@@ -16,8 +16,9 @@ batch 100, flips alone: a regime in which a network overfits, so that mixing can
 the same seeds, which fix initialisation, order and flips. `top-1` is the median of the last five epochs on all {tests}
 test images in percent, mean over the seeds and standard deviation. A difference is that to the arm's base, seed by
 seed, with its 95 % interval; **bold** where the interval leaves out zero. `NLL` is the negative log-likelihood, `ECE`
-the calibration error in percent. Runs were made on several machines, so `ms a step` tells little: costs are compared in
-[cost.md](cost.md). Every number is `ours`.
+the calibration error in percent{rare}.
+Runs were made on several machines, so `ms a step` tells little: costs are compared in [cost.md](cost.md). Every number
+is `ours`.
 
 {table}
 
@@ -46,9 +47,10 @@ def summary(known: dict[str, Arm], runs: list[dict[str, Any]]) -> list[dict[str,
         base = by_arm.get(known[name].base, {})
         common = [seed for seed in seeds if seed in base]
         entry: dict[str, Any] = dict(arm=name, base=known[name].base, seeds=seeds)
-        for key in ('top1', 'nll', 'ece', 'seconds_a_step'):
-            entry[key] = [own[seed][key] for seed in seeds]
-        for key in ('top1', 'nll') if common else ():
+        for key in ('top1', 'nll', 'ece', 'rare', 'seconds_a_step'):
+            if all(key in own[seed] for seed in seeds):
+                entry[key] = [own[seed][key] for seed in seeds]
+        for key in [key for key in ('top1', 'nll', 'rare') if common and key in entry]:
             mean, half = interval([own[seed][key] - base[seed][key] for seed in common])
             entry[f'{key}_difference'] = dict(mean=round(mean, 4), half=round(half, 4), pairs=len(common))
         arms.append(entry)
@@ -65,11 +67,14 @@ def shown(difference: dict[str, float] | None, digits: int) -> str:
 
 #: The columns that :func:`arm_row` fills.
 COLUMNS = ['arm', 'base', 'seeds', 'top-1', 'difference', 'NLL', 'difference', 'ECE', 'ms a step']
+#: Beside these where a few classes have most of the images.
+RARE = ['rarest third', 'difference']
 
 
 def arm_row(arm: dict[str, Any]) -> list[Any]:
     """One arm of a summary as a row of the page."""
     spread = f' ± {statistics.stdev(arm["top1"]):.2f}' if len(arm['seeds']) > 1 else ''
+    rare = [f'{statistics.mean(arm["rare"]):.2f}', shown(arm.get('rare_difference'), 2)] if 'rare' in arm else []
     return [
         arm['arm'],
         arm['base'],
@@ -80,6 +85,7 @@ def arm_row(arm: dict[str, Any]) -> list[Any]:
         shown(arm.get('nll_difference'), 3),
         f'{statistics.mean(arm["ece"]):.2f}',
         f'{1000 * statistics.median(arm["seconds_a_step"]):.1f}',
+        *rare,
     ]
 
 
@@ -95,9 +101,10 @@ def page(path: Path, known: dict[str, Arm], setting: dict[str, Any], runs: list[
         if tail == 1
         else f'Images of {data}, {each:,} of the first class, {round(each / tail):,} of the last one and a constant '
         'factor from class to class, while the test images have as many of each',
+        rare=', `rarest third` the top-1 on the third of the classes with the fewest images' * (tail > 1),
         epochs=setting['epochs'],
         tests='held-out training' if tuning else '10,000',
-        table=table(COLUMNS, map(arm_row, arms)),
+        table=table(COLUMNS + RARE * all('rare' in arm for arm in arms), map(arm_row, arms)),
         picture=path.with_suffix('.png').name,
         flags=''.join(
             [
@@ -117,6 +124,21 @@ def first_table(path: Path, runs: list[dict[str, Any]], known: dict[str, Arm]) -
     head = ['arm', 'against', 'seeds', 'top-1 in percent', 'gain in points', 'gain in negative log-likelihood']
     rows = [[row[0], *row[1:5], row[6]] for row in map(arm_row, summary(known, runs))]
     renew(path, table(head, rows), 'small-data')
+
+
+def renew_log(path: Path, runs: list[dict[str, Any]], known: dict[str, Arm], name: str) -> None:
+    """Renew one table of the log of what was tried: a line for each arm with a base, by which the base gains or not."""
+    head = ['hypothesis', 'arm', 'base', 'pairs', 'top-1', 'NLL', 'rarest third']
+    rows = []
+    for arm in summary(known, runs):
+        if 'top1_difference' in arm:
+            pairs, rare = arm['top1_difference']['pairs'], shown(arm.get('rare_difference'), 2)
+            changes = [shown(arm['top1_difference'], 2), shown(arm['nll_difference'], 3), rare]
+            idea = known[arm['arm']].idea or 'as the package has it'
+            rows.append([idea, f'`{arm["arm"]}`', f'`{arm["base"]}`', pairs, *changes])
+    if not any(row[-1] for row in rows):
+        head, rows = head[:-1], [row[:-1] for row in rows]
+    renew(path, table(head, rows), name)
 
 
 def draw(path: Path, known: dict[str, Arm], runs: list[dict[str, Any]]) -> None:

@@ -56,6 +56,12 @@ def test_a_long_tail_falls_by_one_factor() -> None:
     assert labels[held].bincount().tolist() == [250] * 4, 'it is rated on as many of each class'
 
 
+def test_rare_classes_are_rated_apart() -> None:
+    labels = torch.tensor([0] * 9 + [1] * 2 + [2] * 8 + [3] * 5 + [4] * 3 + [5] * 6 + [6])
+    assert RUNS.rarest_classes(labels, 7).tolist() == [6, 1]
+    assert RUNS.rarest_classes(torch.arange(60) % 6, 6) is None, 'all classes are alike'
+
+
 def test_images_are_normalised_by_those_for_training(folder: Path) -> None:
     images = IMAGES.load_images(folder, 40)
     assert images.train.shape == (40, 3, 16, 16)
