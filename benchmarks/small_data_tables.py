@@ -12,13 +12,13 @@ from mmmix.evaluation.frame import renew, table, write_json
 BEGIN = """# Does mixing help?
 
 {what}, 16 x 16 pixels, a ResNet of 309 k parameters (one basic block a stage), {epochs} epochs of
-batch 100, flips alone: a regime in which a network overfits, so that mixing can show what it is worth. Every arm has
-the same seeds, which fix initialisation, order and flips. `top-1` is the median of the last five epochs on all {tests}
+batch 100, {views}. Every arm has
+the same seeds, which fix initialisation, order and views. `top-1` is the median of the last five epochs on all {tests}
 test images in percent, mean over the seeds and standard deviation. A difference is that to the arm's base, seed by
 seed, with its 95 % interval; **bold** where the interval leaves out zero. `NLL` is the negative log-likelihood, `ECE`
-the calibration error in percent{rare}.
-Runs were made on several machines, so `ms a step` tells little: costs are compared in [cost.md](cost.md). Every number
-is `ours`.
+the calibration error in percent{rare}. Runs
+were made on several machines, so `ms a step` tells little: costs are compared in [cost.md](cost.md). The {count} runs took
+{hours:.1f} hours of one core. Every number is `ours`.
 
 {table}
 
@@ -52,15 +52,18 @@ def summary(known: dict[str, Arm], runs: list[dict[str, Any]]) -> list[dict[str,
                 entry[key] = [own[seed][key] for seed in seeds]
         for key in [key for key in ('top1', 'nll', 'rare') if common and key in entry]:
             mean, half = interval([own[seed][key] - base[seed][key] for seed in common])
-            entry[f'{key}_difference'] = dict(mean=round(mean, 4), half=round(half, 4), pairs=len(common))
+            width = round(half, 4) if len(common) > 1 else None
+            entry[f'{key}_difference'] = dict(mean=round(mean, 4), half=width, pairs=len(common))
         arms.append(entry)
     return arms
 
 
-def shown(difference: dict[str, float] | None, digits: int) -> str:
-    """A difference with its interval."""
+def shown(difference: dict[str, Any] | None, digits: int) -> str:
+    """A difference with its interval; one pair has none."""
     if difference is None:
         return ''
+    if difference['half'] in (None, float('inf')):
+        return f'{difference["mean"]:+.{digits}f}'
     text = f'{difference["mean"]:+.{digits}f} ± {difference["half"]:.{digits}f}'
     return f'**{text}**' if abs(difference['mean']) > difference['half'] else text
 
@@ -89,11 +92,16 @@ def arm_row(arm: dict[str, Any]) -> list[Any]:
     ]
 
 
+def store(path: Path, known: dict[str, Arm], setting: dict[str, Any], runs: list[dict[str, Any]]) -> None:
+    """Write what the arms come to into the results."""
+    write_json(path, {'setting': setting, 'arms': summary(known, runs), 'runs': runs})
+
+
 def page(path: Path, known: dict[str, Arm], setting: dict[str, Any], runs: list[dict[str, Any]]) -> None:
-    """Write the arms into the results, and the page beside them."""
+    """Write the page beside the results."""
     arms = summary(known, runs)
-    write_json(path, {'setting': setting, 'arms': arms, 'runs': runs})
     coarse, tuning, tail = setting['coarse'], setting['tuning'], setting.get('tail', 1.0)
+    crop = setting.get('crop', 0)
     data = 'CIFAR-100 under its 20 superclasses, on which nothing was tuned' if coarse else 'CIFAR-10'
     each = setting['images'] // (20 if coarse else 10)
     text = BEGIN.format(
@@ -101,8 +109,14 @@ def page(path: Path, known: dict[str, Arm], setting: dict[str, Any], runs: list[
         if tail == 1
         else f'Images of {data}, {each:,} of the first class, {round(each / tail):,} of the last one and a constant '
         'factor from class to class, while the test images have as many of each',
+        views=f'flips and random crops out of {crop} pixels of black all around: a regime in which a network so small '
+        'has no room to overfit'
+        if crop
+        else 'flips alone: a regime in which a network overfits, so that mixing can show what it is worth',
         rare=', `rarest third` the top-1 on the third of the classes with the fewest images' * (tail > 1),
         epochs=setting['epochs'],
+        count=len(runs),
+        hours=sum(run['seconds'] for run in runs) / 3600,
         tests='held-out training' if tuning else '10,000',
         table=table(COLUMNS + RARE * all('rare' in arm for arm in arms), map(arm_row, arms)),
         picture=path.with_suffix('.png').name,
@@ -110,6 +124,7 @@ def page(path: Path, known: dict[str, Arm], setting: dict[str, Any], runs: list[
             [
                 ' --coarse' * coarse,
                 ' --tuning' * tuning,
+                f' --crop {crop} --epochs {setting["epochs"]}' * bool(crop),
                 f' --tail {tail:g} --images {setting["images"]}' * (tail > 1),
             ]
         ),
