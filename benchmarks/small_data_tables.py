@@ -16,9 +16,9 @@ batch 100, {views}. Every arm has
 the same seeds, which fix initialisation, order and views. `top-1` is the median of the last five epochs on all {tests}
 test images in percent, mean over the seeds and standard deviation. A difference is that to the arm's base, seed by
 seed, with its 95 % interval; **bold** where the interval leaves out zero. `NLL` is the negative log-likelihood, `ECE`
-the calibration error in percent{rare}. Runs
-were made on several machines, so `ms a step` tells little: costs are compared in [cost.md](cost.md). The {count} runs took
-{hours:.1f} hours of one core. Every number is `ours`.
+the calibration error in percent{rare}.
+Half of the {count} runs took less than {seconds:.0f} s of one core. They were made on several machines, so `ms a step`
+tells little; costs are compared in [cost.md](cost.md). Every number is `ours`.
 
 {table}
 
@@ -116,7 +116,7 @@ def page(path: Path, known: dict[str, Arm], setting: dict[str, Any], runs: list[
         rare=', `rarest third` the top-1 on the third of the classes with the fewest images' * (tail > 1),
         epochs=setting['epochs'],
         count=len(runs),
-        hours=sum(run['seconds'] for run in runs) / 3600,
+        seconds=statistics.median(run['seconds'] for run in runs),
         tests='held-out training' if tuning else '10,000',
         table=table(COLUMNS + RARE * all('rare' in arm for arm in arms), map(arm_row, arms)),
         picture=path.with_suffix('.png').name,
