@@ -24,7 +24,7 @@ from label_truth_networks import CONFIG, ROOT, read
 from mmengine.config import Config
 from mmengine.runner import Runner
 from small_data_arms import GRADIENT, HARD, Arm, spared, sumix
-from small_data_tables import COLUMNS, arm_row, draw, summary
+from small_data_tables import COLUMNS, arm_row, draw, shown, summary
 
 from mmmix.compat import register_config_scope
 from mmmix.evaluation.calibration import expected_calibration_error
@@ -102,13 +102,13 @@ def one_run(arm: str, seed: int) -> dict[str, Any]:
 
 def claim_of(arms: list[dict[str, Any]]) -> str:
     """What came out: the differences that are none of chance, and the others."""
-    shown, hidden = [], []
+    plain, hidden = [], []
     for arm in arms[1:]:
-        difference = arm['top1_difference']
-        text = f'{arm["arm"]} {difference["mean"]:+.1f} ± {difference["half"]:.1f} points over {arm["base"]}'
-        (shown if abs(difference['mean']) > difference['half'] else hidden).append(text)
+        difference = shown(arm['top1_difference'], 1)
+        text = f'{arm["arm"]} {difference.strip("*")} points over {arm["base"]}'
+        (plain if difference.startswith('**') else hidden).append(text)
     told = (
-        f'Top-1 differs by more than chance: {"; ".join(shown)}.' if shown else 'Nothing differs by more than chance.'
+        f'Top-1 differs by more than chance: {"; ".join(plain)}.' if plain else 'Nothing differs by more than chance.'
     )
     return f'{told} Within it: {"; ".join(hidden)}.' if hidden else told
 

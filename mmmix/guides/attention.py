@@ -10,7 +10,7 @@ from ..core.fields import choice, text
 from ..core.roles import Guide
 from ..ops.devices import eager, without_autocast
 from ..probes.attention import find_attention, heard_attention
-from ..probes.modules import run
+from ..probes.modules import float_dtype, run
 from ..probes.untouched import untouched
 
 
@@ -74,14 +74,13 @@ class Attention(Guide):
     def grid(self, images: Tensor, scores: Tensor | None = None) -> Tensor:
         """What each token is paid, ``(N, 1, rows, columns)``; see :meth:`Guide.grid`."""
         model = self.require_model()
-        dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
         with untouched(model), without_autocast(images):
             shared = model.clean_pass_of(images) if hasattr(model, 'clean_pass_of') else None
             with heard_attention(model, self.at, self.of) as maps:
                 if shared is not None and not shared.ran:
                     _ = shared.outputs
                 else:
-                    run(model, images.to(dtype))
+                    run(model, images.to(float_dtype(model)))
             return maps(images.shape[-2], images.shape[-1])[: len(images)]
 
     def __call__(self, images: Tensor, scores: Tensor | None = None) -> Tensor:

@@ -10,6 +10,7 @@ from ..core.fields import number
 from ..core.roles import Guide
 from ..ops.devices import eager, without_autocast
 from ..probes.merging import check_mergeable, merged_attention
+from ..probes.modules import float_dtype
 from ..probes.untouched import untouched
 
 
@@ -67,9 +68,8 @@ class MergedAttention(Guide):
     def grid(self, images: Tensor, scores: Tensor | None = None) -> Tensor:
         """What each patch is paid, ``(N, 1, rows, columns)``; see :meth:`Guide.grid`."""
         model = self.require_model()
-        dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
         with untouched(model), without_autocast(images):
-            return merged_attention(model, images.to(dtype), self.merged)
+            return merged_attention(model, images.to(float_dtype(model)), self.merged)
 
     def __call__(self, images: Tensor, scores: Tensor | None = None) -> Tensor:
         """Rate every pixel; see :meth:`Guide.__call__`."""

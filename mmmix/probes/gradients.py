@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..ops.devices import without_autocast
-from .modules import scaled_size
+from .modules import float_dtype, scaled_size
 from .sharding import kept_together
 from .slices import in_slices
 from .untouched import untouched, without_checkpoints
@@ -59,7 +59,7 @@ def raw_gradient(
     forward: Callable[[Tensor], Any] | None = None,
 ) -> tuple[Tensor, Any]:
     """The gradient ``(N, C, H, W)`` behind :func:`input_gradient`, in the model's dtype, and what ``forward`` gave."""
-    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
+    dtype = float_dtype(model)
     gradients: list[Tensor] = []
     outputs = []
     with untouched(model), kept_together(model), without_checkpoints(), torch.enable_grad(), without_autocast(images):

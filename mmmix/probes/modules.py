@@ -36,6 +36,11 @@ def module_at(model: nn.Module, path: str) -> nn.Module:
     return module
 
 
+def float_dtype(model: nn.Module) -> torch.dtype:
+    """What a model computes in: that of its first parameter of a floating point type; float32 without one."""
+    return next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
+
+
 def run(model: Any, images: Tensor) -> Any:
     """The forward pass in front of a classifier's head, or of any other model as a whole.
 
