@@ -50,7 +50,7 @@ def summary(known: dict[str, Arm], runs: list[dict[str, Any]]) -> list[dict[str,
         for key in ('top1', 'nll', 'ece', 'rare', 'seconds_a_step'):
             if all(key in own[seed] for seed in seeds):
                 entry[key] = [own[seed][key] for seed in seeds]
-        for key in [key for key in ('top1', 'nll', 'rare') if common and key in entry]:
+        for key in [key for key in ('top1', 'nll', 'ece', 'rare') if common and key in entry]:
             mean, half = interval([own[seed][key] - base[seed][key] for seed in common])
             width = round(half, 4) if len(common) > 1 else None
             entry[f'{key}_difference'] = dict(mean=round(mean, 4), half=width, pairs=len(common))
@@ -69,7 +69,7 @@ def shown(difference: dict[str, Any] | None, digits: int) -> str:
 
 
 #: The columns that :func:`arm_row` fills.
-COLUMNS = ['arm', 'base', 'seeds', 'top-1', 'difference', 'NLL', 'difference', 'ECE', 'ms a step']
+COLUMNS = ['arm', 'base', 'seeds', 'top-1', 'difference', 'NLL', 'difference', 'ECE', 'difference', 'ms a step']
 #: Beside these where a few classes have most of the images.
 RARE = ['rarest third', 'difference']
 
@@ -87,6 +87,7 @@ def arm_row(arm: dict[str, Any]) -> list[Any]:
         f'{statistics.mean(arm["nll"]):.3f}',
         shown(arm.get('nll_difference'), 3),
         f'{statistics.mean(arm["ece"]):.2f}',
+        shown(arm.get('ece_difference'), 2),
         f'{1000 * statistics.median(arm["seconds_a_step"]):.1f}',
         *rare,
     ]
@@ -136,8 +137,8 @@ def page(path: Path, known: dict[str, Arm], setting: dict[str, Any], runs: list[
 
 def first_table(path: Path, runs: list[dict[str, Any]], known: dict[str, Arm]) -> None:
     """Renew the table of the README: the columns that say what a method gains."""
-    head = ['arm', 'against', 'seeds', 'top-1 in percent', 'gain in points', 'gain in negative log-likelihood']
-    rows = [[row[0], *row[1:5], row[6]] for row in map(arm_row, summary(known, runs))]
+    head = ['arm', 'against', 'seeds', 'top-1 in percent', 'difference', 'negative log-likelihood', 'calibration error']
+    rows = [[*row[:5], row[6], row[8]] for row in map(arm_row, summary(known, runs))]
     renew(path, table(head, rows), 'small-data')
 
 
