@@ -79,9 +79,6 @@ ARMS: dict[str, Arm] = {
     # HardMix, against CutMix in half of the batches.
     'hardmix': Arm('cutmix-half', dict(type='mmmix.HardMix'), hooks=HARD),
     'hardpool': Arm('cutmix-half', {**HALF, 'partners': dict(type='mmmix.HardPool', prob=0.5)}, hooks=HARD),
-    'hardpool-flip': Arm(
-        'cutmix-half', {**HALF, 'partners': dict(type='mmmix.HardPool', prob=0.5, flip=0.5)}, hooks=HARD
-    ),
     # KeepAugment, against the cut that it spares.
     'keepcutout': Arm('cutout', {**CUTOUT, 'keep': spared('inside')}),
     'keepcutout-clipped': Arm('cutout', {**CUTOUT, 'keep': spared('clipped')}),

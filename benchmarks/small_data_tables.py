@@ -11,8 +11,8 @@ from mmmix.evaluation.frame import renew, table, write_json
 
 BEGIN = """# Does mixing help?
 
-{what}, 16 x 16 pixels, a ResNet of 309 k parameters (one basic block a stage), {epochs} epochs of
-batch 100, {views}. Every arm has
+{what}, 16 x 16 pixels, a ResNet of 309 k parameters (one basic block a stage),
+{epochs} epochs of batch 100, {views}. Every arm has
 the same seeds, which fix initialisation, order and views. `top-1` is the median of the last five epochs on all {tests}
 test images in percent, mean over the seeds and standard deviation. A difference is that to the arm's base, seed by
 seed, with its 95 % interval; **bold** where the interval leaves out zero. `NLL` is the negative log-likelihood, `ECE`

@@ -48,6 +48,12 @@ TRIED: dict[str, Arm] = {
     'tried-hard-slow': Arm(
         'cutmix-half', pool(prob=0.5), hooks=hard(momentum=0.98), idea='flipped anew, a memory of 50 epochs, not 10'
     ),
+    'control-hardmix-any': Arm(
+        'cutmix-half',
+        dict(type='mmmix.HardMix'),
+        hooks=hard(fraction=1.0, min_hardness=0.0),
+        idea='control of HardMix: nearly any sample may come from the pool',
+    ),
     'tried-hard-late': Arm(
         'cutmix-half', pool(prob=0.5), hooks=hard(warmup_epochs=15), idea='flipped anew, after 15 epochs alone'
     ),

@@ -35,7 +35,7 @@ class HardMix(CutMix, first=('alpha', 'prob', 'lam_mode', 'guide', 'partners', '
         >>> model = dict(type='mmmix.MixClassifier', train_cfg=dict(augments=[dict(type='mmmix.HardMix')]))
         >>> custom_hooks = [dict(type='mmmix.HardSampleHook')]
         >>> HardMix().partners
-        HardPool(size=512, min_size=32, prob=1.0, dtype=None, flip=0.0)
+        HardPool(size=512, min_size=32, prob=1.0, dtype=None)
     """
 
     prob: float = again(default=0.5)

@@ -76,14 +76,6 @@ class HardPool(Partners):
         '``data_preprocessor``, else float16 while they are within its range, else float32. What the first images fit '
         'is logged with the memory, and so is each change for later ones, which reach the pool unspoilt.',
     )
-    flip: float = number(
-        default=0.0,
-        least=0,
-        most=1,
-        doc='Probability that an image from the pool is mirrored, left to right, each time that it is drawn. With 0.5, '
-        'for training images that are flipped at random anyway, a sample that is drawn again does not bring the very '
-        'same pixels.',
-    )
 
     def __post_init__(self) -> None:
         """Begin with an empty pool."""
@@ -143,9 +135,6 @@ class HardPool(Partners):
         hard_images = self._decode(self.images.index_select(0, slots), images.dtype)
         if images.ndim == 4 and images.is_contiguous(memory_format=torch.channels_last):
             hard_images = hard_images.contiguous(memory_format=torch.channels_last)
-        if self.flip:
-            turned = send(torch.rand(count) < self.flip, device).view(-1, *[1] * (images.ndim - 1))
-            hard_images = torch.where(turned, hard_images.flip(-1), hard_images)
         hard_scores = self.scores.index_select(0, slots).to(scores.dtype)
         return torch.cat([images, hard_images]), torch.cat([scores, hard_scores]), send(partner, device)
 

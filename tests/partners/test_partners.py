@@ -81,24 +81,6 @@ def test_prob_is_the_share_of_hard_partners_and_the_rest_is_a_permutation_of_the
         assert len(set(others)) == len(others) and set(others) <= {20, 21, 22, 23, 24}
 
 
-def test_flip_mirrors_so_many_of_what_comes_from_the_pool_and_nothing_else() -> None:
-    table = StubTable(3)
-    images, scores = batch([3, 9])
-    images = images + torch.arange(5)  # A ramp, which tells its mirror image.
-    for flip, least, most in ((0.0, 0, 0), (0.3, 480, 720), (1.0, 2000, 2000)):
-        pool = pool_with(table, flip=flip, dtype='float32')
-        pool.observe(images, scores, [3, 9])
-        turned = 0
-        for _ in range(1000):
-            rows, _, _ = pool(images, scores)
-            assert torch.equal(rows[:2], images), 'the batch stays as it is'
-            mirrored = [torch.equal(row, images[0].flip(-1)) for row in rows[2:]]
-            assert all(mirror or torch.equal(row, images[0]) for mirror, row in zip(mirrored, rows[2:], strict=True))
-            turned += sum(mirrored)
-        assert least <= turned <= most
-    assert torch.equal(pool._decode(pool.images[:1], torch.float32)[0], images[0]), 'it is kept as it was seen'
-
-
 def test_a_sample_that_is_no_longer_hard_is_not_drawn_and_leaves_first() -> None:
     table = StubTable(1, 2, 3)
     pool = pool_with(table, size=3)
