@@ -1,6 +1,7 @@
 """The table, the page and the picture of the small-data comparison."""
 
 import statistics
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +10,17 @@ from small_data_arms import Arm
 
 from mmmix.evaluation.frame import renew, table, write_json
 
-BEGIN = """# Does mixing help?
+WHAT = """{what}, 16 x 16 pixels, a ResNet of 309 k parameters (one basic block a stage), {epochs} epochs of batch 100,
+{views}. Every arm has the same seeds, which fix initialisation, order and views. `top-1` is the median of the last five
+epochs on all {tests} test images in percent, mean over the seeds and standard deviation. A difference is that to the
+arm's base, seed by seed, with its 95 % interval; **bold** where the interval leaves out zero. `NLL` is the negative
+log-likelihood, `ECE` the calibration error in percent{rare}. Half of the {count} runs took less than {seconds:.0f} s of
+one core. They were made on several machines, so `ms a step` tells little; costs are compared in [cost.md](cost.md).
+Every number is `ours`."""
 
-{what}, 16 x 16 pixels, a ResNet of 309 k parameters (one basic block a stage),
-{epochs} epochs of batch 100, {views}. Every arm has
-the same seeds, which fix initialisation, order and views. `top-1` is the median of the last five epochs on all {tests}
-test images in percent, mean over the seeds and standard deviation. A difference is that to the arm's base, seed by
-seed, with its 95 % interval; **bold** where the interval leaves out zero. `NLL` is the negative log-likelihood, `ECE`
-the calibration error in percent{rare}.
-Half of the {count} runs took less than {seconds:.0f} s of one core. They were made on several machines, so `ms a step`
-tells little; costs are compared in [cost.md](cost.md). Every number is `ours`.
+BEGIN = """# {title}
+
+{what}
 
 {table}
 
@@ -105,11 +107,11 @@ def page(path: Path, known: dict[str, Arm], setting: dict[str, Any], runs: list[
     crop = setting.get('crop', 0)
     data = 'CIFAR-100 under its 20 superclasses, on which nothing was tuned' if coarse else 'CIFAR-10'
     each = setting['images'] // (20 if coarse else 10)
-    text = BEGIN.format(
+    what = WHAT.format(
         what=f'{setting["images"]:,} images of {data}'
         if tail == 1
         else f'Images of {data}, {each:,} of the first class, {round(each / tail):,} of the last one and a constant '
-        'factor from class to class,\nwhile the test images have as many of each',
+        'factor from class to class, while the test images have as many of each',
         views=f'flips and random crops out of {crop} pixels of black all around: a regime in which a network so small '
         'has no room to overfit'
         if crop
@@ -119,6 +121,16 @@ def page(path: Path, known: dict[str, Arm], setting: dict[str, Any], runs: list[
         count=len(runs),
         seconds=statistics.median(run['seconds'] for run in runs),
         tests='held-out training' if tuning else '10,000',
+    )
+    # Its names and numbers are of many lengths; a break within a link or a code span is none.
+    what = textwrap.fill(' '.join(what.split()), 120, break_long_words=False, break_on_hyphens=False)
+    text = BEGIN.format(
+        title='Does mixing help'
+        + ' where a few classes have most of the images' * (tail > 1)
+        + ' beside random crops' * bool(crop)
+        + " among CIFAR-100's superclasses" * coarse
+        + '?',
+        what=what,
         table=table(COLUMNS + RARE * all('rare' in arm for arm in arms), map(arm_row, arms)),
         picture=path.with_suffix('.png').name,
         flags=''.join(
