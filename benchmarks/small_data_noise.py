@@ -29,8 +29,8 @@ PAGE = """# Wrong labels
 
 {images:,} images of CIFAR-10, of which a part has random labels, in the regime of [small_data.md](small_data.md);
 {count} seeds, {epochs} epochs. `best` and `last` test accuracy in percent, mean and standard deviation; `last` is the
-median of the last five epochs. The difference is that of `last` to no mixing, seed by seed, with its 95 % interval,
-**bold** where it leaves out zero. `AUROC` says how well the hardness of HardMix's memory tells wrong labels from right
+median of the last five epochs. The difference is that of `last` to the arm's base, seed by seed, with its 95 %
+interval, **bold** where it leaves out zero. `AUROC` says how well the hardness of HardMix's memory tells wrong labels from right
 ones. `drop` and `relabel` know how many labels are wrong and take so many of the hardest samples: `found` is the part
 of these that is wrong, `left` the part of wrong labels that the second network is trained with. Every number is
 `ours`.
@@ -48,8 +48,8 @@ ARMS: dict[str, Arm] = {
     'mixup': Arm('none', MIXUP),
     'mixup-8': Arm('none', {**MIXUP, 'alpha': 8.0}),
     'cutmix': Arm('none', dict(type='mmmix.CutMix', alpha=1.0)),
-    'sumix': Arm('none', dict(type='mmmix.CutMix', alpha=1.0), dict(type='mmmix.SUMixHead', clean_pass='detached')),
-    'hardmix': Arm('none', dict(type='mmmix.HardMix'), hooks=HARD),
+    'sumix': Arm('cutmix', dict(type='mmmix.CutMix', alpha=1.0), dict(type='mmmix.SUMixHead', clean_pass='detached')),
+    'hardmix': Arm('cutmix-half', dict(type='mmmix.HardMix'), hooks=HARD),
     'cutmix-half': replace(WATCHED, base='none'),
     'drop': replace(WATCHED, base='cutmix-half'),
     'relabel': replace(WATCHED, base='cutmix-half'),
