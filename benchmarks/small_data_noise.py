@@ -30,10 +30,10 @@ PAGE = """# Wrong labels
 {images:,} images of CIFAR-10, of which a part has random labels, in the regime of [small_data.md](small_data.md);
 {count} seeds, {epochs} epochs. `best` and `last` test accuracy in percent, mean and standard deviation; `last` is the
 median of the last five epochs. The difference is that of `last` to the arm's base, seed by seed, with its 95 %
-interval, **bold** where it leaves out zero. `AUROC` says how well the hardness of HardMix's memory tells wrong labels from right
-ones. `drop` and `relabel` know how many labels are wrong and take so many of the hardest samples: `found` is the part
-of these that is wrong, `left` the part of wrong labels that the second network is trained with. Every number is
-`ours`.
+interval, **bold** where it leaves out zero. `AUROC` says how well the hardness of HardMix's memory tells wrong labels
+from right ones. `drop` and `relabel` know how many labels are wrong and take so many of the hardest samples: `found`
+is the part of these that is wrong, `left` the part of wrong labels that the second network is trained with. Every
+number is `ours`.
 
 {table}
 
