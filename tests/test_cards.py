@@ -59,7 +59,11 @@ def test_what_the_benchmarks_say(cards: Any) -> None:
     none = next(arm['top1'] for arm in cards.numbers('scattered_accuracy')['arms'] if arm['arm'] == 'none')
     mean = sum(arm['top1']) / 10 - sum(none) / 10
     assert any(f'**{mean:+.2f} ±' in text and 'no mixing' in text for text in cards.measured('cutout')), 'it hurt'
-    assert not any('**' in text for text in cards.measured('keepcutmix')), 'zero is in its intervals'
+    for page in ('small_data', 'scattered_accuracy'):
+        for arm in cards.numbers(page)['arms']:
+            for text in cards.measured(arm['arm']):
+                mean, half = (float(word.strip('*')) for word in text.split(' points')[0].split(' ± '))
+                assert ('**' in text) == (abs(mean) > half) or abs(mean) == half, 'bold where the interval leaves out zero'
     assert not list(cards.measured('flowermix'))
 
 
