@@ -63,7 +63,7 @@ def test_what_the_benchmarks_say(cards: Any) -> None:
         for arm in cards.numbers(page)['arms']:
             for text in cards.measured(arm['arm']):
                 mean, half = (float(word.strip('*')) for word in text.split(' points')[0].split(' ± '))
-                assert ('**' in text) == (abs(mean) > half) or abs(mean) == half, 'bold where the interval leaves out zero'
+                assert ('**' in text) == (abs(mean) > half) or abs(mean) == half, 'bold is what leaves out zero'
     assert not list(cards.measured('flowermix'))
 
 
