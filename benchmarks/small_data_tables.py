@@ -112,8 +112,8 @@ def page(path: Path, known: dict[str, Arm], setting: dict[str, Any], runs: list[
         if tail == 1
         else f'Images of {data}, {each:,} of the first class, {round(each / tail):,} of the last one and a constant '
         'factor from class to class, while the test images have as many of each',
-        views=f'flips and random crops out of {crop} pixels of black all around: a regime in which a network so small '
-        'has no room to overfit'
+        views=f'flips and random crops out of {crop} pixels of black all around, which '
+        'leave a network so small less room to overfit'
         if crop
         else 'flips alone: a regime in which a network overfits, so that mixing can show what it is worth',
         rare=', `rarest third` the top-1 on the third of the classes with the fewest images' * (tail > 1),
