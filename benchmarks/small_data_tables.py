@@ -26,7 +26,11 @@ BEGIN = """# {title}
 
 ![Differences to the base]({picture})
 
-`python benchmarks/small_data.py DATA{flags} --workers 2`; {hardware}
+```bash
+python benchmarks/small_data.py DATA{flags} --workers 2 --arms {arms}
+```
+
+{hardware}
 """
 
 
@@ -133,6 +137,7 @@ def page(path: Path, known: dict[str, Arm], setting: dict[str, Any], runs: list[
         what=what,
         table=table(COLUMNS + RARE * all('rare' in arm for arm in arms), map(arm_row, arms)),
         picture=path.with_suffix('.png').name,
+        arms=' '.join(arm['arm'] for arm in arms),
         flags=''.join(
             [
                 ' --coarse' * coarse,
@@ -141,7 +146,7 @@ def page(path: Path, known: dict[str, Arm], setting: dict[str, Any], runs: list[
                 f' --tail {tail:g} --images {setting["images"]}' * (tail > 1),
             ]
         ),
-        hardware=f'torch {setting["versions"]["torch"]}, one core of a {setting["hardware"]["machine"]} CPU a run, '
+        hardware=f'Torch {setting["versions"]["torch"]}, one core of a {setting["hardware"]["machine"]} CPU a run, '
         'float32.',
     )
     path.with_suffix('.md').write_text(text, encoding='utf-8')
