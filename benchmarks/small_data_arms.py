@@ -14,6 +14,7 @@ class Arm:
         augments: The mixer, or a list of them.
         head: What it changes in the head.
         hooks: Custom hooks.
+        transforms: Of the data pipeline, behind the flip.
         idea: The hypothesis that it tests, where it was one of those that were tried.
     """
 
@@ -21,6 +22,7 @@ class Arm:
     augments: Any = None
     head: dict[str, Any] = field(default_factory=dict)
     hooks: tuple[dict[str, Any], ...] = ()
+    transforms: tuple[dict[str, Any], ...] = ()
     idea: str = ''
 
 

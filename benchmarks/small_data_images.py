@@ -15,13 +15,15 @@ from mmmix import Digits
 
 @dataclass
 class Images:
-    """Normalised training and test images, ``(N, 3, side, side)``, and their labels."""
+    """Normalised training and test images, ``(N, 3, side, side)``, their labels, and ``(1, 3, 1, 1)`` what by."""
 
     train: Tensor
     train_labels: Tensor
     test: Tensor
     test_labels: Tensor
     classes: int
+    mean: Tensor
+    std: Tensor
 
     def to(self, device: str) -> 'Images':
         """The same images in the memory of a device; labels stay, which hosts and data sets read."""
@@ -93,9 +95,8 @@ def load_images(
     mean, std = own.mean((0, 2, 3), keepdim=True), own.std((0, 2, 3), keepdim=True)
     test, own = ((part - mean) / std for part in (test, own))
     layout = torch.channels_last
-    return Images(
-        own.contiguous(memory_format=layout), labels[mine], test.contiguous(memory_format=layout), test_labels, classes
-    )
+    own, test = (part.contiguous(memory_format=layout) for part in (own, test))
+    return Images(own, labels[mine], test, test_labels, classes, mean, std)
 
 
 def load_digits(count: int, side: int = 16) -> Images:
@@ -109,7 +110,7 @@ def load_digits(count: int, side: int = 16) -> Images:
     (own, labels), (test, test_labels) = parts
     mean, std = own.mean((0, 2, 3), keepdim=True), own.std((0, 2, 3), keepdim=True)
     own, test = (((part - mean) / std).contiguous(memory_format=layout) for part in (own, test))
-    return Images(own, labels, test, test_labels, 10)
+    return Images(own, labels, test, test_labels, 10, mean, std)
 
 
 _GROUPS = (

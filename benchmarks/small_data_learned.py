@@ -27,8 +27,9 @@ from mmengine.runner import Runner
 from small_data_arms import CUTMIX, Arm
 from small_data_images import Images, load_digits, load_images
 from small_data_jobs import run_all
-from small_data_runs import LAST, SMALL, InMemory, Regime, Score, Trained, Views, runner_of
+from small_data_runs import LAST, SMALL, InMemory, Regime, Score, Trained, runner_of
 from small_data_tables import interval, shown
+from small_data_views import Views
 
 from mmmix.evaluation.frame import Results, environment, table, write_json
 

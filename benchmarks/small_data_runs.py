@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 from mmpretrain.structures import DataSample
 from small_data_arms import Arm
 from small_data_images import Images
+from small_data_views import Views, Worker
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -156,39 +157,6 @@ SMALL = Regime(
 )
 
 
-class Views:
-    """Training views, drawn from images in memory: a flip, and a crop where the regime has one.
-
-    Args:
-        images (Tensor): ``(N, C, H, W)`` all training images.
-        crop (int): See :class:`Regime`.
-        seed (int): Of the draws, which nobody else shares.
-        flip (float): How many images are mirrored. Defaults to 0.5.
-    """
-
-    def __init__(self, images: Tensor, crop: int, seed: int, flip: float = 0.5):
-        self.images = images
-        self.crop, self.flip = crop, flip
-        self.draws = torch.Generator().manual_seed(seed)
-
-    def __call__(self, samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """Collate samples, which are numbers of images."""
-        device = self.images.device
-        batch = self.images[torch.tensor([sample['inputs'] for sample in samples]).to(device)]
-        turned = (torch.rand(len(batch), 1, 1, 1, generator=self.draws) < self.flip).to(device)
-        batch = torch.where(turned, batch.flip(3), batch)
-        if self.crop:
-            height, width = batch.shape[2:]
-            top, left = torch.randint(2 * self.crop + 1, (2, len(batch), 1), generator=self.draws).to(device)
-            rows = (top + torch.arange(height, device=device))[:, None, :, None]
-            columns = (left + torch.arange(width, device=device))[:, None, None, :]
-            which = torch.arange(len(batch), device=device)[:, None, None, None]
-            channels = torch.arange(batch.shape[1], device=device)[None, :, None, None]
-            batch = F.pad(batch, [self.crop] * 4)[which, channels, rows, columns]
-        batch = batch.contiguous(memory_format=torch.channels_last)
-        return dict(inputs=batch, data_samples=[sample['data_samples'] for sample in samples])
-
-
 def train(arm: Arm, images: Images, seed: int, epochs: int, rated: int = LAST, regime: Regime = SMALL) -> Trained:
     """Train one network and rate it.
 
@@ -202,10 +170,11 @@ def train(arm: Arm, images: Images, seed: int, epochs: int, rated: int = LAST, r
     """
     dataset = InMemory(images.train_labels)
     views = Views(images.train, regime.crop, seed)
+    collate = Worker(arm.transforms, images, views) if arm.transforms else views
     steps = epochs * (len(dataset) // regime.batch)
     score = Score(images, epochs - rated, regime.bfloat16)
     with tempfile.TemporaryDirectory() as folder:
-        runner = runner_of(arm, dataset, views, images.classes, seed, epochs, regime, folder, [score])
+        runner = runner_of(arm, dataset, collate, images.classes, seed, epochs, regime, folder, [score])
         # On a CPU the seconds of this process, which has one thread: what else the machine does is not counted.
         now = clock(regime.device, own_work=True)
         start = now()

@@ -240,7 +240,12 @@ def cost(name: str) -> str:
 
 
 #: Comparisons over seeds, and what their pages are called here.
-COMPARISONS = {'small_data': 'on 5,000 images of CIFAR-10', 'scattered_accuracy': 'on few labels and small objects'}
+COMPARISONS = {
+    'small_data': 'on 5,000 images of CIFAR-10',
+    'small_data_tail': 'where a few classes have most of the images',
+    'small_data_coarse': "on CIFAR-100's superclasses",
+    'scattered_accuracy': 'on few labels and small objects',
+}
 
 
 def measured(arm: str) -> Iterator[str]:
@@ -249,9 +254,11 @@ def measured(arm: str) -> Iterator[str]:
         for found in numbers(page)['arms']:
             if found['arm'] == arm and 'top1_difference' in found:
                 mean, half = (found['top1_difference'][key] for key in ('mean', 'half'))
-                bold = '**' if abs(mean) > half else ''
+                # One pair of seeds has no interval.
+                width = '' if half is None else f' ± {half:.2f}'
+                bold = '**' if half is not None and abs(mean) > half else ''
                 base = found['base'].replace('none', 'no mixing')
-                yield f'{bold}{mean:+.2f} ± {half:.2f}{bold} points to {base} [{what}](/benchmarks/{page}.md)'
+                yield f'{bold}{mean:+.2f}{width}{bold} points to {base} [{what}](/benchmarks/{page}.md)'
 
 
 def table() -> str:

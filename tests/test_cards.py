@@ -59,12 +59,18 @@ def test_what_the_benchmarks_say(cards: Any) -> None:
     none = next(arm['top1'] for arm in cards.numbers('scattered_accuracy')['arms'] if arm['arm'] == 'none')
     mean = sum(arm['top1']) / 10 - sum(none) / 10
     assert any(f'**{mean:+.2f} ±' in text and 'no mixing' in text for text in cards.measured('cutout')), 'it hurt'
-    for page in ('small_data', 'scattered_accuracy'):
+    for page in cards.COMPARISONS:
         for arm in cards.numbers(page)['arms']:
             for text in cards.measured(arm['arm']):
                 mean, half = (float(word.strip('*')) for word in text.split(' points')[0].split(' ± '))
                 assert ('**' in text) == (abs(mean) > half) or abs(mean) == half, 'bold is what leaves out zero'
     assert not list(cards.measured('flowermix'))
+
+
+def test_one_pair_of_seeds_has_no_interval(cards: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    arm = dict(arm='cutmix', base='none', top1_difference=dict(mean=1.5, half=None, pairs=1))
+    monkeypatch.setattr(cards, 'numbers', lambda name: dict(arms=[arm]))
+    assert all(text.startswith('+1.50 points to no mixing') for text in cards.measured('cutmix'))
 
 
 def test_a_picture_needs_no_network_or_says_why_there_is_none(cards: Any, tmp_path: Path) -> None:

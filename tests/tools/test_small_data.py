@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mmpretrain.structures import DataSample
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,6 +20,7 @@ try:
     NOISE: Any = import_module('small_data_noise')
     RUNS: Any = import_module('small_data_runs')
     TABLES: Any = import_module('small_data_tables')
+    VIEWS: Any = import_module('small_data_views')
 finally:
     sys.path.remove(str(ROOT / 'benchmarks'))
 
@@ -95,7 +97,7 @@ def test_the_interval_covers_the_truth_so_often() -> None:
 
 def test_crops_hold_the_image_or_black() -> None:
     images = torch.arange(1, 17.0).view(1, 1, 4, 4).expand(64, 1, 4, 4)
-    batch = RUNS.Views(images, 1, seed=0)([dict(inputs=i, data_samples=i) for i in range(64)])
+    batch = VIEWS.Views(images, 1, seed=0)([dict(inputs=i, data_samples=i) for i in range(64)])
     seen = set()
     for view in batch['inputs'][:, 0]:
         rows, columns = (view > 0).any(1).nonzero().squeeze(1), (view > 0).any(0).nonzero().squeeze(1)
@@ -107,6 +109,20 @@ def test_crops_hold_the_image_or_black() -> None:
     # Whole, shifted by a row, by a column, by both; each of them flipped and not.
     assert len(seen) == 8
     assert batch['data_samples'] == list(range(64))
+
+
+def test_transforms_see_pixels_and_send_the_clean_view_along(folder: Path) -> None:
+    images = IMAGES.load_images(folder, 120)
+    views = VIEWS.Views(images.train, 0, seed=0, flip=0.0)
+    invert = dict(type='mmmix.KeepAugment', transforms=[dict(type='mmpretrain.Invert', prob=1.0)])
+    samples = [dict(inputs=i, data_samples=DataSample()) for i in range(120)]
+    batch = VIEWS.Worker([invert], images, views)(samples)
+    assert batch['inputs'].shape == images.train.shape
+    pixels = images.train * images.std + images.mean
+    made = batch['inputs'] * images.std + images.mean
+    assert torch.allclose(made, 255 - pixels, atol=1e-3), 'grey levels are whole numbers here'
+    clean = torch.stack([sample.get('clean_view') for sample in batch['data_samples']])
+    assert torch.allclose(clean, images.train, atol=1e-4)
 
 
 def run(*command: object) -> str:
