@@ -43,6 +43,16 @@ def spared(candidates: str, tau: float = 0.6, **guide: Any) -> dict[str, Any]:
     return dict(type='mmmix.SelectiveCut', guide={**GRADIENT, **guide}, tau=tau, candidates=candidates)
 
 
+def rand(number: int, level: int = 9) -> tuple[dict[str, Any], ...]:
+    """RandAugment, which sends the clean view along: so many operations of such a magnitude out of 10."""
+    return (dict(type='mmmix.KeepRandAugment', num_policies=number, magnitude_level=level),)
+
+
+def paste(length: int, tau: float = 0.6) -> dict[str, Any]:
+    """A selective paste."""
+    return dict(type='mmmix.KeepPaste', length=length, tau=tau)
+
+
 ARMS: dict[str, Arm] = {
     'none': Arm(),
     # Mixers.
@@ -90,6 +100,18 @@ ARMS: dict[str, Arm] = {
     'cutout-12': Arm('none', {**CUTOUT, 'length': 12}),
     'keepcutout-12': Arm('cutout-12', {**CUTOUT, 'length': 12, 'keep': spared('inside')}),
     'keepcutout-12-clipped': Arm('cutout-12', {**CUTOUT, 'length': 12, 'keep': spared('clipped')}),
+    # ... and against an augmentation of the whole image, of which it pastes a box back.
+    'randaugment': Arm('none', transforms=rand(2), idea='RandAugment, two operations of magnitude 9 of 10'),
+    'keeprandaugment': Arm(
+        'randaugment', paste(8), transforms=rand(2), idea='beside RandAugment a box of 8 pixels is pasted back'
+    ),
+    'randaugment-strong': Arm('none', transforms=rand(4, 10), idea='RandAugment, four operations of magnitude 10'),
+    'keeprandaugment-strong': Arm(
+        'randaugment-strong', paste(8), transforms=rand(4, 10), idea='beside that a box of 8 pixels is pasted back'
+    ),
+    'control-paste': Arm(
+        'randaugment-strong', paste(8, tau=0.0), transforms=rand(4, 10), idea='control of that: any box, tau 0'
+    ),
     # All three at once.
     'all-three': Arm(
         'cutmix-half',

@@ -21,16 +21,6 @@ def pool(**args: Any) -> dict[str, Any]:
     return {**HALF, 'partners': dict(type='mmpretrain.TriedFreshHardPool', **args)}
 
 
-def rand(number: int, level: int = 9) -> tuple[dict[str, Any], ...]:
-    """RandAugment, which sends the clean view along: so many operations of such a magnitude out of 10."""
-    return (dict(type='mmmix.KeepRandAugment', num_policies=number, magnitude_level=level),)
-
-
-def paste(length: int, tau: float = 0.6) -> dict[str, Any]:
-    """A selective paste."""
-    return dict(type='mmmix.KeepPaste', length=length, tau=tau)
-
-
 TRIED: dict[str, Arm] = {
     'tried-sumix-trust': Arm(
         'cutmix', CUTMIX, tried(trust=True), idea='learned shares count by how sure the network is of both clean images'
@@ -119,12 +109,5 @@ TRIED: dict[str, Arm] = {
             'labels': dict(type='mmpretrain.TriedSalientShare', guide=dict(type='mmmix.InputGradient'), blend=0.5),
         },
         idea='CutMix with shares half by salience, half by area',
-    ),
-    'randaugment': Arm('none', transforms=rand(2), idea='RandAugment, two operations of magnitude 9 of 10'),
-    'tried-keeprand': Arm('randaugment', paste(8), transforms=rand(2), idea='the same, a box of 8 pixels pasted back'),
-    'tried-keeprand-l6': Arm('randaugment', paste(6), transforms=rand(2), idea='the same, a box of 6 pixels'),
-    'tried-rand-strong': Arm('none', transforms=rand(4, 10), idea='RandAugment, four operations of magnitude 10'),
-    'tried-keeprand-strong': Arm(
-        'tried-rand-strong', paste(8), transforms=rand(4, 10), idea='the same, a box of 8 pixels pasted back'
     ),
 }
