@@ -164,14 +164,14 @@ def first_table(path: Path, runs: list[dict[str, Any]], known: dict[str, Arm]) -
 
 def renew_log(path: Path, runs: list[dict[str, Any]], known: dict[str, Arm], name: str) -> None:
     """Renew one table of the log of what was tried: a line for each arm with a base, by which the base gains or not."""
-    head = ['hypothesis', 'arm', 'base', 'pairs', 'top-1', 'NLL', 'rarest third']
+    head = ['hypothesis', 'arm', 'base', 'pairs', 'top-1', 'NLL', 'ECE', 'rarest third']
     rows = []
     for arm in summary(known, runs):
         if 'top1_difference' in arm:
             pairs, rare = arm['top1_difference']['pairs'], shown(arm.get('rare_difference'), 2)
-            changes = [shown(arm['top1_difference'], 2), shown(arm['nll_difference'], 3), rare]
+            changes = [shown(arm[f'{key}_difference'], digits) for key, digits in (('top1', 2), ('nll', 3), ('ece', 2))]
             idea = known[arm['arm']].idea or 'as the package has it'
-            rows.append([idea, f'`{arm["arm"]}`', f'`{arm["base"]}`', pairs, *changes])
+            rows.append([idea, f'`{arm["arm"]}`', f'`{arm["base"]}`', pairs, *changes, rare])
     if not any(row[-1] for row in rows):
         head, rows = head[:-1], [row[:-1] for row in rows]
     renew(path, table(head, rows), name)
