@@ -15,7 +15,10 @@ from mmmix import Digits
 
 @dataclass
 class Images:
-    """Normalised training and test images, ``(N, 3, side, side)``, their labels, and ``(1, 3, 1, 1)`` what by."""
+    """Normalised training and test images, ``(N, 3, side, side)``, and their labels.
+
+    ``mean`` and ``std``, ``(1, 3, 1, 1)`` each, are those of the grey levels, which they were normalised by.
+    """
 
     train: Tensor
     train_labels: Tensor

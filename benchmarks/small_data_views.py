@@ -18,7 +18,7 @@ class Views:
 
     Args:
         images (Tensor): ``(N, C, H, W)`` all training images.
-        crop (int): See :class:`Regime`.
+        crop (int): See ``Regime``.
         seed (int): Of the draws, which nobody else shares.
         flip (float): How many images are mirrored. Defaults to 0.5.
     """
@@ -28,7 +28,7 @@ class Views:
         self.crop, self.flip = crop, flip
         self.draws = torch.Generator().manual_seed(seed)
 
-    def __call__(self, samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def __call__(self, samples: Samples) -> dict[str, Any]:
         """Collate samples, which are numbers of images."""
         device = self.images.device
         batch = self.images[torch.tensor([sample['inputs'] for sample in samples]).to(device)]
